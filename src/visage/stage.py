@@ -1,0 +1,55 @@
+"""How a stage is run: one at a time, not outliving the `dvc` that started it, errors told as sentences."""
+
+import fcntl
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+LOCKS = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp"
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call a stage's `main` with the command line's paths; what a person got wrong ends in a sentence, not a trace."""
+    name = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
+    if "DVC_STAGE" in os.environ:
+        threading.Thread(target=end_with_parents, daemon=True).start()
+    with lock(name):
+        try:
+            main(*map(Path, sys.argv[1:]))
+        except ValueError as error:
+            if os.environ.get("VISAGE_TRACE"):
+                raise
+            sys.exit(f"\n{name}: {error}")
+
+
+def lock(name: str):
+    """Held until the process ends. A stage that is still running elsewhere is waited for."""
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    file = (LOCKS / f"stage-{name.replace('/', '-')}.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{name}: the same stage is running in another process; waiting for it to end.", file=sys.stderr)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def end_with_parents(every: float = 0.5) -> None:
+    """Exit when the shell or the `dvc` above it is gone: a killed `dvc` would leave this stage running."""
+    above = ancestors()
+    while ancestors() == above:
+        time.sleep(every)
+    os._exit(1)
+
+
+def ancestors() -> tuple[int, int]:
+    """The parent's and the grandparent's process number (the latter 0 where the system does not tell)."""
+    parent = os.getppid()
+    try:
+        stat = Path(f"/proc/{parent}/stat").read_text()
+    except OSError:
+        return parent, 0
+    return parent, int(stat.rpartition(")")[2].split()[1])
