@@ -1,0 +1,73 @@
+"""How much of each pixel is person, by rembg."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visage.memo import file_digest
+from visage.params import nearest
+from visage.pictures import decode, encode
+
+BUNDLED = Path("models/bundled/matting.onnx")
+PRETRAINED = Path("models/pretrained")
+
+
+@dataclass(frozen=True)
+class CutOutParams:
+    """Section `cut_out`. What is kept of a picture is decided where it is used, by `keep` in a recipe."""
+
+    model: str
+
+
+class Matter:
+    """A rembg session. Threads share it, each on its own core."""
+
+    def __init__(self, model: str) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.session, weights = open_session(model, options)
+        self.digest = file_digest(weights)
+
+    def matte(self, image: np.ndarray) -> np.ndarray:
+        """RGB height x width x 3 to uint8 height x width; 255 is person."""
+        from PIL import Image
+
+        return np.asarray(self.session.predict(Image.fromarray(image))[0])
+
+
+def open_session(model: str, options: Any) -> tuple[Any, Path]:
+    """A rembg session and the file of its weights, which rembg fetches to `models/pretrained` on first use."""
+    if model == "bundled":
+        os.environ["U2NET_HOME"] = str(BUNDLED.parent.resolve())  # rembg opens files of its own folder only
+        name, extra = "u2net_custom", {"model_path": str(BUNDLED.resolve())}
+    else:
+        os.environ.setdefault("U2NET_HOME", str(PRETRAINED.resolve()))
+        name, extra = model, {}
+    from rembg.session_factory import new_session
+    from rembg.sessions import sessions
+
+    if name not in sessions:
+        raise ValueError(f"cut_out.model is {model!r}.{nearest(model, ['bundled', 'none', *sessions])}")
+    try:
+        weights = Path(sessions[name].download_models(**extra))
+        return new_session(name, sess_opts=options, **extra), weights
+    except (OSError, ValueError) as error:
+        folder = sessions[name].model_dir()
+        raise ValueError(
+            f"the weights of cut_out.model {model!r} could not be fetched ({error}). Put the file into {folder} "
+            "on this machine, or set cut_out.model: bundled."
+        ) from None
+
+
+def matte_row(matter: Matter, crop: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a crop's matte: same photo, same size."""
+    matte = matter.matte(decode(crop["image"]))
+    data = encode(matte, ".png")
+    return {"photo": crop["photo"], "width": matte.shape[1], "height": matte.shape[0], "image": data}
