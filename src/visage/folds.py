@@ -34,9 +34,10 @@ def split_people(people: Sequence[str], classes: Sequence, params: SplitParams) 
     order = np.array([shuffled(str(person), params.seed) for person in counts.index])
     load = np.zeros((params.folds, table.shape[1]), dtype=np.int64)
     fold = np.full(len(counts), -1)
-    groups = pd.Series(range(len(counts))).groupby([tuple(row) for row in table]).groups
+    _, alike = np.unique(table, axis=0, return_inverse=True)
+    groups = [np.flatnonzero(alike == number) for number in range(alike.max() + 1)]
     leftovers = []
-    for _, group in sorted(groups.items(), key=lambda item: (len(item[1]), item[0])):
+    for group in sorted(groups, key=len):  # the rarest first; a stable sort of groups that np.unique has ordered
         group = sorted(group, key=lambda person: order[person])
         even = len(group) - len(group) % params.folds
         fold[group[:even]] = np.arange(even) % params.folds

@@ -71,7 +71,7 @@ def read_tasks(path: Path) -> list[Task]:
 
 def codes(names: pd.Series, task: Task) -> np.ndarray:
     """Class names as their places in the task's order; -1 where there is none."""
-    return pd.Categorical(names, categories=list(task.classes)).codes.astype(np.int64)
+    return pd.Index(task.classes).get_indexer(names).astype(np.int64)
 
 
 def joint_code(parts: Sequence[np.ndarray], tasks: Sequence[Task]) -> np.ndarray:

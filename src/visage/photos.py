@@ -40,11 +40,19 @@ def measure(root: Path, photo: str) -> tuple[int, int]:
     with path.open("rb") as file:
         with opened(file) as image:
             width, height = image.size
-            sideways = image.getexif().get(ORIENTATION, 1) >= 5
+            sideways = orientation(image) >= 5
             form = image.format
         if not ends_well(file, form):
             decode_photo(path.read_bytes(), photo)  # the rare odd ending is settled by the decoder
     return (height, width) if sideways else (width, height)
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8. A PNG is decoded for it: its EXIF may follow the pixels."""
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f"the picture is damaged or cut short ({error}).") from None
 
 
 def opened(source: io.BufferedIOBase) -> Image.Image:

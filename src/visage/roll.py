@@ -59,7 +59,7 @@ def call_roll(
     kept = photos[~photos["photo"].isin(rejected["photo"]) & ~photos["person"].isin(set(rejected["person"]) - {""})]
     if not (kept["split"] == "train").any():
         raise ValueError(f"no photo to train on is left.\n{spelled_out(problems)}")
-    kept = kept.sort_values("photo", key=lambda keys: keys.map(lambda key: key.encode()))
+    kept = kept.sort_values("photo", ignore_index=True)
     values = {f"{task.name}_value": kept[task.source] for task in tasks if task.bins}
     named = {task.name: kept[f"class of {task.name}"] for task in tasks}
     table = pd.DataFrame({name: kept[name] for name in ("photo", "split", "person")} | named | values)
