@@ -29,7 +29,7 @@ def main(raw: Path, photos: Path, found: Path, drawn: Path, crops: Path) -> None
         rows = remembering(memo, ordered, digests, lambda new: spread(cutter(raw, params), new))
         write_pictures(crops, tqdm(rows, "crop", len(ordered), unit=" photos"), COLUMNS)
     counts = faces["by"].value_counts()
-    print(f"{len(faces)} crops: {', '.join(f'{count} by {by}' for by, count in counts.items())}")
+    print(f"{memo}. Boxes: {', '.join(f'{count:,} by {by}' for by, count in counts.items())}.")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ def matted(crops: Path, model: str) -> Iterator[dict]:
                 lambda some: [digest(same, crop["photo"], crop["image"]) for crop in some],
                 lambda new: spread(lambda crop: matte_row(matter, crop), new),
             )
+    print(f"\n{memo}.")
 
 
 if __name__ == "__main__":

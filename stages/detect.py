@@ -30,7 +30,7 @@ def main(raw: Path, photos: Path, boxes: Path, missed: Path) -> None:
     found.to_csv(boxes, index=False)
     nobody = found.loc[found["source"] == "none", ["photo"]]
     nobody.to_csv(missed, index=False)
-    print(f"{len(nobody)} of {len(keys)} photos have no face; {missed} names them.")
+    print(f"{memo}. {len(nobody)} of {len(keys)} photos have no face; {missed} names them.")
 
 
 if __name__ == "__main__":

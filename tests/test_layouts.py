@@ -4,7 +4,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import picture
+from tests.conftest import picture
 from PIL import Image
 
 from visage import photos as photos_module

@@ -73,7 +73,10 @@ def cut(image: np.ndarray, face: Mapping[str, Any], params: CropParams) -> tuple
         region = grown(region, aspect)
     turn = tilt(points) if params.align and not whole else 0.0
     move = placed(region, turn, params)
-    return warped(image, move, params), region, points @ move[:, :2].T + move[:, 2]
+    picture = warped(image, move, params)
+    if params.fit == "letterbox":
+        pad(picture, region)
+    return picture, region, points @ move[:, :2].T + move[:, 2]
 
 
 def widened(box: np.ndarray, margin: float) -> np.ndarray:
@@ -114,6 +117,15 @@ def placed(region: np.ndarray, turn: float, params: CropParams) -> np.ndarray:
     return np.column_stack([linear, np.array([params.width, params.size]) / 2 - linear @ (region[:2] + region[2:]) / 2])
 
 
+def pad(picture: np.ndarray, region: np.ndarray) -> None:
+    """Grey over all that is not the region, which lies in the middle and fills the picture one way."""
+    sides = region[2:] - region[:2]
+    inner = sides * (np.array(picture.shape[1::-1]) / sides).min()
+    left, top = ((np.array(picture.shape[1::-1]) - inner) / 2).round().astype(int)
+    picture[:top], picture[picture.shape[0] - top :] = GREY, GREY
+    picture[:, :left], picture[:, picture.shape[1] - left :] = GREY, GREY
+
+
 def warped(image: np.ndarray, move: np.ndarray, params: CropParams) -> np.ndarray:
     """The photo under the matrix, shrunk by a whole number first where pixels would be lost between samples."""
     shrink = max(1, int(1 / np.sqrt(abs(np.linalg.det(move[:, :2])))))
@@ -123,6 +135,4 @@ def warped(image: np.ndarray, move: np.ndarray, params: CropParams) -> np.ndarra
     pixels = np.diag([shrink, shrink, 1.0])  # a shrunk pixel's place in the photo, pixel centres at halves
     halves = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
     matrix = (np.linalg.inv(halves) @ np.vstack([move, [0, 0, 1]]) @ pixels @ halves)[:2]
-    padding = cv2.BORDER_CONSTANT if params.fit == "letterbox" else cv2.BORDER_REPLICATE
-    size = (params.width, params.size)
-    return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=padding, borderValue=GREY)
+    return cv2.warpAffine(image, matrix, (params.width, params.size), borderMode=cv2.BORDER_REPLICATE)

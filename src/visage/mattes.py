@@ -44,9 +44,10 @@ class Matter:
 
 def open_session(model: str, options: Any) -> tuple[Any, Path]:
     """A rembg session and the file of its weights, which rembg fetches to `models/pretrained` on first use."""
-    if model == "bundled":
-        os.environ["U2NET_HOME"] = str(BUNDLED.parent.resolve())  # rembg opens files of its own folder only
-        name, extra = "u2net_custom", {"model_path": str(BUNDLED.resolve())}
+    if model == "bundled" or model.endswith(".onnx"):
+        file = (BUNDLED if model == "bundled" else Path(model)).resolve()
+        os.environ["U2NET_HOME"] = str(file.parent)  # rembg opens files of its own folder only
+        name, extra = "u2net_custom", {"model_path": str(file)}
     else:
         os.environ.setdefault("U2NET_HOME", str(PRETRAINED.resolve()))
         name, extra = model, {}

@@ -92,6 +92,7 @@ class Memo:
         folder = folder or cache_folder() / "memo"
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.limit = folder / f"{stage}.sqlite", limit
+        self.known = self.made = 0
         try:
             self.base = self.connect()
         except sqlite3.DatabaseError:  # torn: start anew, it only costs time
@@ -139,6 +140,9 @@ class Memo:
             self.base.execute("vacuum")
         self.base.close()
 
+    def __str__(self) -> str:
+        return f"{self.made:,} made, {self.known:,} remembered from earlier runs"
+
     def __enter__(self) -> "Memo":
         return self
 
@@ -165,6 +169,7 @@ def remembering(
         new = [(key, item) for key, item in zip(digests, some, strict=True) if key not in known]
         made = dict(zip([key for key, _ in new], make([item for _, item in new]), strict=True)) if new else {}
         memo.remember({key: pack(row) for key, row in made.items()})
+        memo.made, memo.known = memo.made + len(made), memo.known + len(some) - len(made)
         rows = known | made
         yield from (rows[key] for key in digests)
 

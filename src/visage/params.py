@@ -45,7 +45,9 @@ def find(tree: dict[str, Any], section: str, path: Path = FILE) -> dict[str, Any
     for depth, name in enumerate(section.split(".")):
         if not isinstance(here, dict) or name not in here:
             where = ".".join(section.split(".")[:depth]) or "the top level"
-            raise ValueError(f"{path}: there is no section {section!r}.{nearest(name, here)} (looked in {where})")
+            raise ValueError(
+                f"{path}: there is no section {section!r}.{nearest(name, here if isinstance(here, dict) else [])} (looked in {where})"
+            )
         here = here[name]
     if not isinstance(here or {}, dict):
         raise ValueError(f"{path}: {section} should be a section with keys, and is {here!r}.")
@@ -79,7 +81,7 @@ def parse(schema: type[T], values: dict[str, Any], where: str, *, besides: type 
 
 def nearest(name: Any, legal: typing.Iterable[Any]) -> str:
     """' Did you mean ...?' for the closest legal name, or the list of all of them."""
-    legal = [str(one) for one in legal] if legal else []
+    legal = [str(one) for one in legal]
     close = difflib.get_close_matches(str(name), legal, n=1)
     return f" Did you mean {close[0]!r}?" if close else f" Legal: {', '.join(sorted(legal))}." if legal else ""
 
