@@ -19,8 +19,8 @@ lint: $(READY)
 	ruff check .
 	ruff format --check .
 
-bench: $(READY)        ## side-by-side measurements -> metrics/bench.json
-	python -m tests.bench
+bench: $(READY)        ## side-by-side measurements -> metrics/bench.json; ONLY="crop index" runs some
+	python -m tests.bench $(ONLY)
 
 lock: $(READY)         ## newest versions that fit pyproject.toml -> requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --extra dev --upgrade --no-emit-index-url --no-annotate --no-header \
