@@ -1,0 +1,74 @@
+"""Mattes a second against the network alone, on ready tensors with every core busy; by turns, medians of the rounds."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from tests.bench.measure import SHARED, figure
+from visage.crew import spread
+from visage.mattes import Matter, matte_row
+from visage.memo import Memo, digest, remembering
+from visage.pictures import encode
+from visage.portraits import draw, population
+
+PICTURES, ROUNDS = 96, 3
+
+
+def crops() -> list[dict]:
+    """Drawn heads of the size that `crop` stores."""
+    rng = np.random.default_rng(5)
+    people = population(5, 8)
+    pictures = [draw(person, "mask1", rng).image[120:440:2, 72:312:2] for person in people]
+    data = [encode(picture) for picture in pictures]
+    keys = sorted(f"{number}.jpg" for number in range(PICTURES))
+    return [{"photo": key, "width": 120, "height": 160, "image": data[n % len(data)]} for n, key in enumerate(keys)]
+
+
+def alone(matter: Matter) -> float:
+    """Pictures a second through the network, with nothing before or after it."""
+    ready = np.random.default_rng(0).standard_normal((1, 3, 320, 320)).astype(np.float32)
+    name = matter.session.inner_session.get_inputs()[0].name
+    return rate(lambda: list(spread(lambda _: matter.session.inner_session.run(None, {name: ready}), range(PICTURES))))
+
+
+def whole(matter: Matter, rows: list[dict]) -> float:
+    """Pictures a second through the stage's own path, memo and shards included."""
+    with tempfile.TemporaryDirectory() as folder:
+        stored = sorted(rows, key=lambda row: row["photo"])
+
+        def work() -> None:
+            with Memo("bench", folder=Path(folder)) as memo:
+                made = remembering(
+                    memo,
+                    stored,
+                    lambda some: [digest(time.time(), row["photo"]) for row in some],
+                    lambda new: spread(lambda crop: matte_row(matter, crop), new),
+                )
+                assert len(list(made)) == PICTURES
+
+        return rate(work)
+
+
+def rate(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return PICTURES / (time.perf_counter() - start)
+
+
+def figures() -> dict[str, dict]:
+    rows, found = crops(), {}
+    models = {"bundled": "bundled", "u2netp": str(SHARED / "weights/u2net/u2netp.onnx")}
+    for name, model in models.items():
+        if model.endswith(".onnx") and not Path(model).is_file():
+            print(f"cut_out: no weights of {name}; its figures are left out")
+            continue
+        matter = Matter(model)
+        pairs = [(whole(matter, rows), alone(matter)) for _ in range(ROUNDS)]
+        share = median(ours / network for ours, network in pairs)
+        found[f"cut_out, {name}: share of the network alone"] = figure(share, 0.9, "higher", "ratio")
+        found[f"cut_out, {name}: photos a second"] = figure(median(ours for ours, _ in pairs), 2, "higher", "photos/s")
+    return found
