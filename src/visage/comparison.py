@@ -1,0 +1,72 @@
+"""Detectors side by side: each looks at the same photos, and its finds are held against the true boxes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from visage.boxes import CORNERS
+from visage.detectors import DetectParams, find_all
+from visage.matching import read_voc, scores
+from visage.params import nearest
+
+OVERLAPS = (0.3, 0.5)  # IoU from which a find is a face
+DETECTORS = ("bundled", "retinaface", "mtcnn", "yunet", "centre")
+
+
+@dataclass(frozen=True)
+class CompareParams:
+    side: int  # px of the photo's longer side when a detector looks at it; 0 = the photo's own size
+    threshold: float  # least score of a face in precision, recall and counts
+    least: float  # least score of a find that average precision takes into account
+
+
+def read_true(path: Path) -> tuple[pd.DataFrame, Path]:
+    """(true faces, the folder of their photos) of a Pascal VOC folder, or of a table of boxes beside its photos."""
+    if path.is_dir():
+        return read_voc(path), path
+    table = pd.read_csv(path, dtype={"photo": str})
+    if lacking := [name for name in ("photo", *CORNERS) if name not in table]:
+        raise ValueError(
+            f"{path} lacks the columns {', '.join(lacking)}; wanted photo, {', '.join(CORNERS)} and perhaps kind."
+        )
+    return table, path.parent
+
+
+def compared(true: pd.DataFrame, root: Path, asked: Sequence[str], params: CompareParams) -> dict[str, dict]:
+    """For every detector (`bundled`, `yunet=weights.onnx` ...) its photos a second, and its scores by IoU and group."""
+    detectors = [chosen(one, params) for one in asked]
+    return {spoken(detector): judged(true, root, detector, params) for detector in detectors}
+
+
+def chosen(asked: str, params: CompareParams) -> DetectParams:
+    name, _, weights = asked.partition("=")
+    if name not in DETECTORS:
+        raise ValueError(f"there is no detector {name!r}.{nearest(name, DETECTORS)}")
+    return DetectParams(
+        name, weights, params.side, upscale=params.side > 0, threshold=params.least, batch=4, choose="largest"
+    )
+
+
+def spoken(detector: DetectParams) -> str:
+    return f"{detector.detector} {Path(detector.weights).stem}" if detector.weights else detector.detector
+
+
+def judged(true: pd.DataFrame, root: Path, detector: DetectParams, params: CompareParams) -> dict:
+    photos, found = true["photo"].drop_duplicates().tolist(), []
+    for photo, _, faces in find_all(root, photos, detector):
+        found.append(pd.DataFrame(faces.boxes, columns=CORNERS).assign(photo=photo, score=faces.scores))
+    table = pd.concat(found, ignore_index=True)
+    by_overlap = {f"iou {iou}": scores(true, table, iou=iou, threshold=params.threshold) for iou in OVERLAPS}
+    return {"photos_per_second": rate(root, photos, replace(detector, threshold=params.threshold)), **by_overlap}
+
+
+def rate(root: Path, photos: Sequence[str], detector: DetectParams) -> float:
+    """Photos a second, reading included, at the threshold that somebody would use: weak finds cost time too."""
+    start = time.perf_counter()
+    seen = sum(1 for _ in find_all(root, photos, detector))
+    return round(seen / (time.perf_counter() - start), 1)
