@@ -28,7 +28,7 @@ class Person:
 
 def meet(rng: np.random.Generator, gender: str, age: int) -> Person:
     """Somebody of this gender (`male` or `female`) and age in years."""
-    soft = rng.normal(0.95 if gender == "female" else -0.95, 0.38)
+    soft = rng.normal(1.2 if gender == "female" else -1.2, 0.32)
     years = years_of(rng, gender, age)
     deep = rng.beta(1.6, 2.6)  # how dark the skin is
     skin = mix(np.array([0.93, 0.77, 0.67]), np.array([0.42, 0.27, 0.20]), deep) + rng.normal(0, 0.012, 3)
@@ -43,7 +43,7 @@ def meet(rng: np.random.Generator, gender: str, age: int) -> Person:
         tuple(np.clip(skin, 0.1, 1)),
         years,
         face_of(rng, soft),
-        hair_of(rng, soft + rng.normal(0, 0.25), age, years.thinning),
+        hair_of(rng, 0.8 * soft + rng.normal(0, 0.25), age, years.thinning),
         clothes_of(rng, gender),
         beard,
         iris[rng.choice(4, p=[0.55, 0.3, 0.08, 0.07])],

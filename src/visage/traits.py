@@ -71,17 +71,19 @@ class Clothes:
 
 def years_of(rng: np.random.Generator, gender: str, age: int) -> Years:
     # One wobble for the whole person (some look younger than they are), a smaller one for every sign.
-    looks = age + rng.normal(0, 1.6)
+    looks = age + rng.normal(0, 1.2)
 
-    def sign(start: float, end: float, bend: float = 1.3, wobble: float = 2.0) -> float:
+    def sign(start: float, end: float, bend: float = 1.3, wobble: float = 1.5) -> float:
         return float(np.clip((looks + rng.normal(0, wobble) - start) / (end - start), 0, 1.3) ** bend)
 
     dyed = 0.35 if rng.random() < (0.10 if gender == "female" else 0.04) else 1.0
-    grey = 1 / (1 + np.exp(-(looks + rng.normal(0, 2) - 55.0) / 3.8))
+    # A few grey hairs come slowly from thirty on, the rest within few years around the end of the fifties.
+    first = 0.25 * np.clip((looks - 30) / 25, 0, 1)
+    grey = first + 0.75 / (1 + np.exp(-(looks + rng.normal(0, 1.2) - 58.0) / 1.8))
     thinning = sign(32, 78) * (rng.choice([0.3, 1.0, 1.7], p=[0.4, 0.35, 0.25]) if gender == "male" else 0.35)
     return Years(
-        brow_lines=sign(26, 62, 1.0),
-        crows_feet=sign(28, 62, 1.0),
+        brow_lines=sign(25, 58, 0.8),
+        crows_feet=sign(26, 58, 0.8),
         folds=sign(20, 62, 1.0),
         bags=sign(23, 66, 1.1),
         sagging=sign(36, 67),
