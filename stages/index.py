@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 from tqdm import tqdm
-from visage.recipes import TrainParams
 
 from visage.crew import spread
 from visage.labels import load_tasks, read_fixes, write_tasks
 from visage.layouts import IndexParams, read_layout
 from visage.params import load
+from visage.recipes import TrainParams
 from visage.roll import call_roll, measured
 from visage.stage import run
 

@@ -11,15 +11,17 @@ from visage.pairings import TransplantParams, pair
 from visage.params import load
 from visage.pictures import encode, read_pictures, write_pictures
 from visage.stage import run
-from visage.transplants import columns, contact_sheet, read_faces, read_parts, summary, transplants
+from visage.transplants import columns, contact_sheet, read_faces, read_parts, summary, transplants, with_looks
 
 
 def main(photos: Path, tasks_file: Path, folds: Path, crops: Path, mattes: Path, made: Path, sheets: Path) -> None:
     params, tasks = load(TransplantParams, "transplant"), read_tasks(tasks_file)
     faces = read_faces(photos, folds, crops)
-    plan = pair(faces, tasks, params)
-    parts = read_parts(plan, faces, crops, mattes)
     with Memo("transplant") as memo:
+        if params.method != "none":
+            faces = with_looks(faces, crops, mattes, memo)
+        plan = pair(faces, tasks, params)
+        parts = dict(read_parts(crops, mattes, {*plan["donor"], *plan["receiver"]}))
         rows = transplants(plan, faces, tasks, params, parts, memo)
         write_pictures(made, tqdm(rows, "transplant", len(plan), unit=" pictures"), columns(tasks))
     sheets.mkdir(parents=True, exist_ok=True)

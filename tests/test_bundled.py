@@ -75,7 +75,11 @@ def test_the_detector_finds_drawn_people_and_their_landmarks(people, side):
         face = choose(faces, portrait.image.shape, "largest")
         if face is not None:
             off = np.linalg.norm(faces.landmarks[face] - portrait.landmarks, axis=1).mean()
-            right.append(overlaps(faces.boxes[face, None], np.array([portrait.box]))[0, 0] > 0.5 and off < 12)
+            wide = portrait.box[2] - portrait.box[0]
+            right.append(
+                overlaps(faces.boxes[face, None], np.array([portrait.box]))[0, 0] > 0.5
+                and off < wide / (8 if side else 4)
+            )
     assert sum(right) >= len(people) - 1
 
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from stages.compare_detectors import main
 
+from stages.compare_detectors import main
 from visage.comparison import CompareParams, compared, read_true
 from visage.people import population
 from visage.portraits import draw

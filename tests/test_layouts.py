@@ -4,9 +4,9 @@ import shutil
 
 import pandas as pd
 import pytest
-from tests.conftest import picture
 from PIL import Image
 
+from tests.conftest import picture
 from visage import photos as photos_module
 from visage.crew import spread
 from visage.labels import FIX_COLUMNS, Task

@@ -45,9 +45,8 @@ def find(tree: dict[str, Any], section: str, path: Path = FILE) -> dict[str, Any
     for depth, name in enumerate(section.split(".")):
         if not isinstance(here, dict) or name not in here:
             where = ".".join(section.split(".")[:depth]) or "the top level"
-            raise ValueError(
-                f"{path}: there is no section {section!r}.{nearest(name, here if isinstance(here, dict) else [])} (looked in {where})"
-            )
+            hint = nearest(name, here if isinstance(here, dict) else [])
+            raise ValueError(f"{path}: there is no section {section!r}.{hint} (looked in {where})")
         here = here[name]
     if not isinstance(here or {}, dict):
         raise ValueError(f"{path}: {section} should be a section with keys, and is {here!r}.")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 LOCKS = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp"
+SECONDS = LOCKS / "seconds"  # how long each stage took when it last ran, for the report
 
 
 def run(main: Callable[..., None]) -> None:
@@ -16,6 +17,7 @@ def run(main: Callable[..., None]) -> None:
     name = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
     if "DVC_STAGE" in os.environ:
         threading.Thread(target=end_with_parents, daemon=True).start()
+    began = time.monotonic()
     with lock(name):
         try:
             main(*map(Path, sys.argv[1:]))
@@ -23,11 +25,12 @@ def run(main: Callable[..., None]) -> None:
             if os.environ.get("VISAGE_TRACE"):
                 raise
             sys.exit(f"\n{name}: {error}")
+    (SECONDS / name.replace("/", "-")).write_text(f"{time.monotonic() - began:.1f}\n")
 
 
 def lock(name: str):
     """Held until the process ends. A stage that is still running elsewhere is waited for."""
-    LOCKS.mkdir(parents=True, exist_ok=True)
+    SECONDS.mkdir(parents=True, exist_ok=True)
     file = (LOCKS / f"stage-{name.replace('/', '-')}.lock").open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,8 +12,9 @@ from tests.bench.measure import SHARED, figure
 from visage.crew import spread
 from visage.mattes import Matter, matte_row
 from visage.memo import Memo, digest, remembering
+from visage.people import population
 from visage.pictures import encode
-from visage.portraits import draw, population
+from visage.portraits import draw
 
 PICTURES, ROUNDS = 96, 3
 

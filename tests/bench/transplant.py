@@ -15,12 +15,13 @@ from visage.grafts import Face, Graft, graft
 from visage.labels import Task
 from visage.memo import Memo, digest, remembering
 from visage.pairings import TONE, TransplantParams, pair
+from visage.people import population
 from visage.pictures import encode
-from visage.portraits import Portrait, draw, population
+from visage.portraits import Portrait, draw
 
 SIDE, PICTURES = 224, 512
 TASKS = [Task("mask", ("worn", "not worn"), "mask"), Task("age", ("<30", "30-59", ">=60"), "age", (30, 60))]
-PARAMS = TransplantParams("forehead", "feather", True, 4, 0.25, 15, 0.3, 1.5, 0.12, 40, 0)
+PARAMS = TransplantParams("forehead", "feather", True, 4, 0.25, 15, 0.3, 1.5, 0.12, 0)
 
 
 def figures() -> dict[str, dict]:
@@ -43,6 +44,10 @@ def rate(blend: str, count: int) -> float:
     faces = [stored(draw(person, "mask1", rng)) for person in population(5, 24)]
     pairs = [(faces[i % 24], faces[(i + 1 + i // 24) % 24]) for i in range(count)]
     jobs = [Graft(*two, "forehead", blend, True) for two in pairs]
+
+    def keys(some: list[Graft]) -> list[str]:
+        return [digest(*job.parts()) for job in some]
+
     with tempfile.TemporaryDirectory() as folder, Memo("bench", folder=Path(folder)) as memo:
         start = time.perf_counter()
         made = remembering(

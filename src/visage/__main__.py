@@ -1,0 +1,5 @@
+"""`python -m visage`."""
+
+from visage.cli import main
+
+main()

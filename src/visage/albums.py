@@ -1,0 +1,118 @@
+"""Pictures as one uint8 array in memory: decoded once, resized, and cut out of their background by the matte."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from visage.crew import spread
+from visage.labels import Task
+from visage.pictures import decode, read_pictures
+
+MARKS = [f"{mark}_{axis}" for mark in ("right_eye", "left_eye", "mouth_right", "mouth_left") for axis in "xy"]
+CHIN = 0.85  # the chin lies this far below the mouth, in distances from the eyes to the mouth
+
+
+@dataclass(frozen=True)
+class Look:
+    """The size of a picture (pixels), what of it is kept, and the colour of the rest."""
+
+    height: int
+    width: int
+    keep: str = "all"
+    fill: tuple[int, int, int] = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Album:
+    """`pixels[i]` (height x width x 3) is the picture of `rows.photo[i]`, and `digests[i]` the sum of its bytes."""
+
+    pixels: np.ndarray
+    digests: np.ndarray
+    rows: pd.DataFrame
+
+
+def read_album(crops: Path, mattes: Path, look: Look, *, wanted: Iterable[str] | None = None) -> Album:
+    """The crops (of the wanted photos, or all) in the order of the set; mattes are read only where they are used."""
+    marks = MARKS if look.keep == "face" else []
+    entries = joined(read_pictures(crops, ["photo", "image", *marks]), None if look.keep == "all" else mattes)
+    return album(entries, look, wanted)
+
+
+def read_transplants(folder: Path, look: Look, tasks: Sequence[Task]) -> Album:
+    """The transplants with what they are labelled as and from which people of which fold they come."""
+    labels = [name for task in tasks for name in (task.name, *[f"{task.name}_value"] * bool(task.bins))]
+    columns = ["photo", "image", "matte", "donor_person", "receiver_person", "fold", *labels]
+    tables = read_pictures(folder, [*columns, *(MARKS if look.keep == "face" else [])])
+    return album((row for table in tables for row in table.to_pylist()), look, None)
+
+
+def joined(tables: Iterator[Any], mattes: Path | None) -> Iterator[dict[str, Any]]:
+    """Rows of the crops, each with the matte of the same photo: matched by key, never by place."""
+    others = read_pictures(mattes, ["photo", "image"]) if mattes else None
+    known: dict[str, bytes] = {}
+    for table in tables:
+        for row in table.to_pylist():
+            while others is not None and row["photo"] not in known:
+                if (shard := next(others, None)) is None:
+                    raise ValueError(
+                        f"{mattes} has no matte of {row['photo']}; set keep: all, or a cut_out.model other than none."
+                    )
+                known = dict(zip(shard["photo"].to_pylist(), shard["image"].to_pylist(), strict=True))
+            yield row | ({"matte": known[row["photo"]]} if mattes else {})
+
+
+def album(entries: Iterable[dict[str, Any]], look: Look, wanted: Iterable[str] | None) -> Album:
+    wanted = None if wanted is None else set(wanted)
+    entries = (entry for entry in entries if wanted is None or entry["photo"] in wanted)
+    done = list(spread(lambda entry: developed(entry, look), entries, ahead=16))
+    pixels = (
+        np.stack([pixels for _, pixels, _ in done]) if done else np.empty((0, look.height, look.width, 3), np.uint8)
+    )
+    return Album(pixels, np.array([total for *_, total in done], dtype=object), pd.DataFrame([row for row, *_ in done]))
+
+
+def developed(entry: dict[str, Any], look: Look) -> tuple[dict[str, Any], np.ndarray, str]:
+    """One picture at its final size, what the set says about it, and the sum of its bytes."""
+    picture = decode(entry.pop("image"))
+    matte = decode(entry.pop("matte")) if look.keep != "all" else entry.pop("matte", None)
+    if look.keep == "face":
+        matte = above_chin(matte, [entry[mark] for mark in MARKS])
+    picture = resized(picture, look)
+    if look.keep != "all":
+        picture = composite(picture, resized(matte, look), look.fill)
+    return entry, picture, hashlib.blake2b(picture.tobytes(), digest_size=16).hexdigest()
+
+
+def resized(image: np.ndarray, look: Look) -> np.ndarray:
+    shrinks = image.shape[0] > look.height
+    return cv2.resize(image, (look.width, look.height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def composite(picture: np.ndarray, matte: np.ndarray, fill: tuple[int, int, int]) -> np.ndarray:
+    """The picture where the matte is 255, the fill colour where it is 0, their mix between."""
+    share = matte[..., None].astype(np.uint16)
+    mixed = picture * share + np.array(fill, np.uint16) * (255 - share)
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def above_chin(matte: np.ndarray, marks: list[float | None]) -> np.ndarray:
+    """The matte without what lies below the chin (clothes, shoulders), along the face's own upright.
+
+    A face without landmarks (boxed by hand, or not found) keeps the whole person: where its chin is would be a guess.
+    """
+    points = np.array(marks, float).reshape(4, 2)
+    if np.isnan(points).any():
+        return matte
+    eyes, mouth = points[:2].mean(0), points[2:].mean(0)
+    down = mouth - eyes
+    y, x = np.indices(matte.shape)
+    depth = ((x - eyes[0]) * down[0] + (y - eyes[1]) * down[1]) / max(
+        down @ down, 1e-6
+    )  # 0 at the eyes, 1 at the mouth
+    return np.where(depth <= 1 + CHIN, matte, 0).astype(np.uint8)

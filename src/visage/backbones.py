@@ -1,0 +1,95 @@
+"""Backbones: torchvision's classifiers without their last layer, and two small ones of ours."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from visage.params import nearest
+from visage.recipes import TrainParams
+
+SMALL = ("cnn", "mlp")
+PATCH = 32  # a multiple of the patch of torchvision's ViTs (16 or 32; vit_h_14 wants weights, and so its own size)
+
+
+def backbone_of(recipe: TrainParams) -> tuple[nn.Module, str]:
+    """The recipe's backbone, and the name of the layer that it lost ('' if none)."""
+    if recipe.backbone in SMALL:
+        return (cnn() if recipe.backbone == "cnn" else mlp(recipe)), ""
+    return beheaded(recipe)
+
+
+def beheaded(recipe: TrainParams) -> tuple[nn.Module, str]:
+    """A torchvision classifier without its last layer, and that layer's name."""
+    from torchvision import models
+
+    name = recipe.backbone
+    if name not in models.list_models(module=models):
+        raise ValueError(f"there is no backbone {name!r}.{nearest(name, [*models.list_models(module=models), *SMALL])}")
+    extra: dict[str, object] = (
+        {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    )
+    if (
+        name.startswith("vit_") and recipe.weights == "none"
+    ):  # given weights fix a ViT's size; without, it is the pictures'
+        extra = {"image_size": -(-max(recipe.height, recipe.width) // PATCH) * PATCH}
+    model = models.get_model(name, weights=None, **extra)
+    last = [
+        path
+        for path, layer in model.named_modules()
+        if getattr(layer, "out_features", getattr(layer, "out_channels", 0)) == 1000
+    ][-1]
+    parent, _, leaf = last.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, nn.Identity())
+    for layer in model.modules():
+        if isinstance(layer, nn.Dropout) and layer.p:  # AlexNet, VGG and others bring some: it is the recipe's to say
+            layer.p = recipe.dropout
+    if recipe.weights == "none" and not any("norm" in type(layer).__name__.lower() for layer in model.modules()):
+        model.apply(awaken)
+    return model, last
+
+
+def awaken(layer: nn.Module) -> None:
+    """He's initial weights: without norms, torch's own let the signal die on its way through a deep network."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+
+
+def cnn(widths: Sequence[int] = (16, 32, 64, 128, 256)) -> nn.Sequential:
+    """Ours: a slim residual network that reads 128 x 96 pictures at hundreds a second on two cores."""
+    stem = nn.Sequential(nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True))
+    return nn.Sequential(stem, *(Stage(*pair) for pair in pairwise(widths)), nn.AdaptiveAvgPool2d(1))
+
+
+class Stage(nn.Module):
+    """Widen while halving the picture, then refine with a residual."""
+
+    def __init__(self, narrow: int, wide: int) -> None:
+        super().__init__()
+        self.widen = nn.Sequential(nn.Conv2d(narrow, wide, 3, 2, 1, bias=False), nn.BatchNorm2d(wide))
+        self.refine = nn.Sequential(nn.Conv2d(wide, wide, 3, 1, 1, bias=False), nn.BatchNorm2d(wide))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.widen(x))
+        return F.relu(x + self.refine(x))
+
+
+def mlp(recipe: TrainParams, side: int = 24, width: int = 256) -> nn.Sequential:
+    """Ours, and the plainest: a quarter-size picture, flattened."""
+    size = (max(1, min(recipe.height, side * 4) // 4), max(1, min(recipe.width, side * 4) // 4))
+    shrink = nn.AdaptiveAvgPool2d(size)
+    layers = [nn.Linear(3 * size[0] * size[1], width), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
+    return nn.Sequential(shrink, nn.Flatten(), *layers, nn.Linear(width, width), nn.ReLU(inplace=True))
+
+
+def blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """The blocks from first to last, for every family: plain containers are opened, what they hold is a block."""
+    for child in module.children():
+        is_list = type(child) is nn.Sequential or isinstance(child, nn.ModuleList | nn.ModuleDict)
+        nested = isinstance(child, nn.Sequential) and any(list(one.children()) for one in child)
+        if is_list or nested or hasattr(child, "layers"):
+            yield from blocks(child)
+        elif any(True for _ in child.parameters()):
+            yield child

@@ -1,0 +1,64 @@
+"""The report: a run on one page that opens from disk, without scripts and without the network."""
+
+from collections.abc import Callable
+from html import escape
+
+from visage import chapters, particulars
+from visage.dossier import Dossier
+from visage.figures import absent
+from visage.style import STYLE
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # the browser holds us to it
+
+
+CHAPTERS: list[tuple[str, str, Callable[[Dossier, bool], str]]] = [
+    ("road", "The road", chapters.road),
+    ("scores", "Scores on people nobody had seen", chapters.scores),
+    ("confusion", "Who is taken for whom", chapters.confusions),
+    ("curves", "How they learnt", chapters.learning),
+    ("mistakes", "The worst mistakes", particulars.mistakes),
+    ("doubts", "Labels in doubt", particulars.doubts),
+    ("attention", "Where they look", chapters.attention),
+    ("transplants", "Transplants", particulars.transplants),
+    ("missed", "Missed faces", particulars.missed),
+    ("run", "What was run", particulars.what_ran),
+]
+
+
+def page(run: Dossier, name: str, *, faces: bool) -> str:
+    """The whole page. Single people are shown only with `faces`."""
+    links = "".join(f'<a href="#{mark}">{escape(title)}</a>' for mark, title, _ in CHAPTERS)
+    body = "".join(
+        f'<section id="{mark}"><h2>{escape(title)}</h2>{write(run, faces)}</section>' for mark, title, write in CHAPTERS
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f'<title>visage: {escape(name)}</title><link rel="icon" href="data:,"><style>{STYLE}</style></head>'
+        f'<body><a class="skip" href="#scores">To the scores</a><header><p>visage</p><h1>{escape(name)}</h1>'
+        f'{lead(run)}<nav aria-label="Chapters">{links}</nav></header><main>{body}</main></body></html>\n'
+    )
+
+
+def lead(run: Dossier) -> str:
+    """The run in a few sentences."""
+    told = []
+    if run.photos is not None:
+        own = run.photos[run.photos["split"] == "train"]
+        told.append(f"Learnt from {len(own):,} photos of {own['person'].nunique():,} people.")
+    if run.scores:
+        joint, tasks = run.scores["joint"], run.scores["tasks"]
+        weakest = min(tasks, key=lambda task: tasks[task]["macro_f1"])
+        told.append(
+            f"On people that no model had seen, the joint answer ({len(joint['f1'])} classes) reaches a macro F1 of "
+            f"<strong>{joint['macro_f1']:.3f}</strong>; with other people of the same kind it would be between "
+            f"{joint['low']:.3f} and {joint['high']:.3f}, 95 times of 100. "
+            f"The weakest task is {escape(weakest)} with {tasks[weakest]['macro_f1']:.3f}."
+        )
+    if run.key and "joint" in run.key:
+        told.append(f"On the key of the photos to answer it is <strong>{run.key['joint']['macro_f1']:.3f}</strong>.")
+    if run.doubts is not None and len(run.doubts):
+        sure = run.doubts.loc[run.doubts["confidence"].astype(float) > 0.5, "source"].nunique()
+        told.append(f"{sure:,} labels are more likely wrong than right.")
+    return f'<p class="lead">{" ".join(told)}</p>' if told else absent("Nothing has been run yet: `dvc repro`.")

@@ -1,0 +1,223 @@
+"""Learning one network: epochs over a tensor of pictures that is already on the device."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from visage.augment import varied
+from visage.crew import workers
+from visage.descent import Average, Best, Stepper
+from visage.losses import Targets, class_weights, head_loss
+from visage.networks import Head, Network
+from visage.recipes import TrainParams
+from visage.scores import macro_f1
+
+EXPLODED = 100.0  # no loss of ours begins above 10
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Pictures (uint8, P x 3 x H x W), and for each of N rows: the place of its picture and, per head, the true class
+    code (-1: unknown) and what training wants.
+
+    For a frozen backbone, `features` (P x views x width) were computed once and stand in for the pictures.
+    """
+
+    pixels: Tensor
+    pictures: Tensor
+    codes: list[Tensor]
+    targets: list[Targets]
+    features: Tensor | None = None
+
+
+def fit(
+    network: Network,
+    lesson: Lesson,
+    rows: Tensor,
+    heads: Sequence[Head],
+    recipe: TrainParams,
+    *,
+    seed: int,
+    looks: Mapping[str, Tensor] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Teach the network, in place, from these rows; yields a row of the learning curve per epoch and split.
+
+    `looks` are other rows to score on the way: `inner` (training people set aside) may end the training early,
+    `held_out` is looked at and decides nothing. In the end the network is its moving average, or the best epoch.
+    """
+    torch.manual_seed(seed)  # dropout draws from torch's own generator, everything else from ours
+    random = Generator(rows.device).manual_seed(seed)
+    weights = [
+        class_weights(codes[rows], len(h.classes), recipe.class_weights)
+        for codes, h in zip(lesson.codes, heads, strict=True)
+    ]
+    steps = max(1, len(rows) // recipe.batch)
+    acquaint(network, lesson, rows, recipe)
+    stepper, average = Stepper(network, recipe, recipe.epochs * steps), Average(network, recipe.ema)
+    best, since = Best(recipe.early_stop), 0
+    for epoch in range(1, recipe.epochs + 1):
+        network.train()
+        started, losses, guesses, order = perf_counter(), [], [], drawn(lesson, rows, recipe, random)
+        for batch in order:
+            outputs, wanted = attempt(stepper.network, lesson, batch, recipe, random)
+            loss = sum(
+                head_loss(o, t, h, w, recipe) for o, t, h, w in zip(outputs, wanted, heads, weights, strict=True)
+            )
+            stepper.step(loss)
+            average.follow()
+            losses.append(loss.detach())
+            guesses.append([h.class_logits(o.detach()).argmax(1) for o, h in zip(outputs, heads, strict=True)])
+        loss = torch.stack(losses).mean().item()
+        rate = order.numel() / (perf_counter() - started)
+        if not loss < EXPLODED:
+            raise ValueError(
+                f"the loss is {loss:.3g} after epoch {epoch} at learning rate {stepper.rate:.2g}; lower train.lr."
+            )
+        guessed = [torch.cat(one) for one in zip(*guesses, strict=True)]
+        yield row(epoch, "train", loss, mean_f1(lesson, order.flatten(), guessed), stepper.rate, rate)
+        for split, others in looked(looks, recipe, epoch):
+            loss, f1 = look(average.network, lesson, others, heads, recipe)
+            yield row(epoch, split, loss, f1, stepper.rate, 0.0)
+            if split == "inner":
+                since = 0 if best.seen(average.network, loss, f1) else since + 1
+        if since >= recipe.patience:
+            break
+    network.load_state_dict(best.state or average.network.state_dict())
+    network.eval()
+
+
+@torch.no_grad()
+def acquaint(network: Network, lesson: Lesson, rows: Tensor, recipe: TrainParams) -> None:
+    """Let batch norms begin with the statistics of a first batch: with few steps, where they begin would stay visible.
+
+    From there they move by a tenth a step (MobileNet's own hundredth is made for a million steps).
+    """
+    norms = [layer for layer in network.train().modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    for layer in norms:
+        layer.momentum = 1.0
+    if norms and lesson.features is None:
+        with fast(rows.device, recipe):
+            network(floats(lesson.pixels, lesson.pictures[rows[:: max(1, len(rows) // recipe.batch)][: recipe.batch]]))
+    for layer in norms:
+        layer.momentum = 0.1
+
+
+def row(epoch: int, split: str, loss: float, f1: float, lr: float, rate: float) -> dict[str, Any]:
+    return {"epoch": epoch, "split": split, "loss": loss, "macro_f1": f1, "lr": lr, "images_per_s": rate}
+
+
+def drawn(lesson: Lesson, rows: Tensor, recipe: TrainParams, random: Generator) -> Tensor:
+    """An epoch's pictures in random order, cut to whole batches; `balanced` draws every joint class as often."""
+    if recipe.sampling == "balanced":
+        _, place, counts = torch.stack([codes[rows] for codes in lesson.codes], 1).unique(
+            dim=0, return_inverse=True, return_counts=True
+        )
+        order = torch.multinomial(1 / counts[place].float(), len(rows), replacement=True, generator=random)
+    else:
+        order = torch.randperm(len(rows), generator=random, device=random.device)
+    size = min(recipe.batch, len(rows))
+    return rows[order[: len(rows) // size * size]].view(-1, size)
+
+
+def attempt(
+    ask: nn.Module, lesson: Lesson, rows: Tensor, recipe: TrainParams, random: Generator
+) -> tuple[list[Tensor], list[Targets]]:
+    """The network's answers to a varied batch, and what was wanted."""
+    wanted = [targets[rows] for targets in lesson.targets]
+    with fast(rows.device, recipe):
+        if lesson.features is not None:  # the variation of a frozen backbone is to see the mirror image
+            view = (torch.rand(len(rows), generator=random, device=random.device) < recipe.flip).long()
+            return ask.answers(
+                lesson.features[lesson.pictures[rows], view.clamp_max(lesson.features.shape[1] - 1)]
+            ), wanted
+        with torch.no_grad():
+            pictures, wanted = varied(floats(lesson.pixels, lesson.pictures[rows]), wanted, recipe, random)
+        return ask(pictures), wanted
+
+
+def floats(pixels: Tensor, pictures: Tensor) -> Tensor:
+    """Some pictures as the networks see them: N x 3 x H x W from 0 to 1, on the device of `pictures`."""
+    some = pixels[pictures.to(pixels.device)].to(pictures.device, non_blocking=True)
+    return some.float().mul_(1 / 255)
+
+
+def planes(pixels: np.ndarray) -> Tensor:
+    """Pictures in channels, as everything on the device wants them: P x H x W x 3 to P x 3 x H x W."""
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+
+
+def fast(device: torch.device, recipe: TrainParams) -> torch.autocast:
+    """The recipe's precision where the hardware is made for it, else 32 bits."""
+    kind = getattr(torch, recipe.precision)
+    able = device.type == "cuda" or (
+        device.type == "cpu" and kind is torch.bfloat16 and torch.cpu._is_avx512_bf16_supported()
+    )
+    return torch.autocast(device.type, kind if able else torch.bfloat16, enabled=able and kind is not torch.float32)
+
+
+@torch.no_grad()
+def answers(network: Network, lesson: Lesson, rows: Tensor, recipe: TrainParams) -> list[Tensor]:
+    """The network's outputs for these rows as they are."""
+    network.eval()
+    with fast(rows.device, recipe):
+        parts = [
+            network(floats(lesson.pixels, some))
+            if lesson.features is None
+            else network.answers(lesson.features[some, 0])
+            for some in lesson.pictures[rows].split(4 * recipe.batch)
+        ]
+    return [torch.cat(one) for one in zip(*parts, strict=True)]
+
+
+@torch.no_grad()
+def views(network: Network, pixels: Tensor, recipe: TrainParams) -> Tensor:
+    """What a frozen backbone makes of every picture and, if the recipe flips, of its mirror image."""
+    network.eval()
+    device = network.mean.device
+    parts = []
+    with fast(device, recipe):
+        for some in torch.arange(len(pixels), device=device).split(4 * recipe.batch):
+            pictures = floats(pixels, some)
+            seen = [pictures, pictures.flip(3)] if recipe.flip else [pictures]
+            parts.append(torch.stack([network.features(one).float() for one in seen], 1))
+    return torch.cat(parts)
+
+
+def looked(looks: Mapping[str, Tensor] | None, recipe: TrainParams, epoch: int) -> Iterator[tuple[str, Tensor]]:
+    """The inner split after every epoch, others after every `watch` epochs and the last."""
+    for split, rows in (looks or {}).items():
+        if split == "inner" or (recipe.watch and (epoch % recipe.watch == 0 or epoch == recipe.epochs)):
+            yield split, rows
+
+
+def look(
+    network: Network, lesson: Lesson, rows: Tensor, heads: Sequence[Head], recipe: TrainParams
+) -> tuple[float, float]:
+    """Cross-entropy and macro F1 on the true labels, summed and averaged over heads."""
+    logits = [h.class_logits(o) for o, h in zip(answers(network, lesson, rows, recipe), heads, strict=True)]
+    pairs = zip(logits, lesson.codes, strict=True)
+    loss = sum(nn.functional.cross_entropy(one, codes[rows], ignore_index=-1).item() for one, codes in pairs)
+    return loss, mean_f1(lesson, rows, [one.argmax(1) for one in logits])
+
+
+def mean_f1(lesson: Lesson, rows: Tensor, guesses: list[Tensor]) -> float:
+    """Macro F1, averaged over heads."""
+    pairs = [
+        (codes[rows].numpy(force=True), guess.numpy(force=True))
+        for codes, guess in zip(lesson.codes, guesses, strict=True)
+    ]
+    return sum(macro_f1(true[true >= 0], said[true >= 0]) for true, said in pairs) / len(pairs)
+
+
+def steady() -> None:
+    """The same numbers in every run on one machine, even where a faster order of sums exists."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_num_threads(workers())
+    torch.backends.cudnn.benchmark = False

@@ -1,0 +1,91 @@
+"""Drawn people to learn from: everybody has a colour of their own, and the classes are to be seen in the picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from visage.albums import Album, Look, read_album
+from visage.courses import Course, course
+from visage.labels import Task
+from visage.pictures import encode, in_shards, write_pictures
+from visage.recipes import TrainParams
+
+MASK = Task("mask", ("worn", "incorrect", "not worn"), "mask")
+GENDER = Task("gender", ("male", "female"), "gender")
+AGE = Task("age", ("<30", "30-59", ">=60"), "age", (30.0, 60.0))
+TASKS = (MASK, GENDER, AGE)
+PLAIN = {
+    "height": 32, "width": 24, "keep": "all", "fill": (0, 0, 0), "standardise": "fold",
+    "backbone": "cnn", "weights": "none", "unfreeze": "all", "hidden": (), "dropout": 0.0, "joint": False,
+    "head": "classes", "spread": 3.0, "old_from": None,
+    "focal": 0.0, "smoothing": 0.0, "class_weights": "none", "f1_weight": 0.0, "sampling": "shuffled",
+    "flip": 0.0, "shift": 0.0, "scale": 0.0, "rotate": 0.0, "jitter": 0.0, "noise": 0.0, "blur": 0.0, "erase": 0.0,
+    "mix": 0.0, "mixup": 0.0, "cutmix": 0.0,
+    "epochs": 1, "batch": 16, "optimiser": "adamw", "lr": 0.002, "backbone_lr": 1.0, "weight_decay": 0.01,
+    "warmup": 0.1, "clip": 0.0, "ema": 0.0, "early_stop": "none", "patience": 3, "inner_share": 0.25, "watch": 0,
+    "precision": "float32", "compile": False, "seed": 0,
+}  # fmt: skip
+
+
+def recipe(**changes: object) -> TrainParams:
+    """The plainest recipe, tiny, with some keys changed."""
+    return TrainParams(**(PLAIN | changes))
+
+
+def colour_of(person: int) -> tuple[int, int, int]:
+    return 40 + 53 * person % 83, 30 + 97 * person % 89, 20 + 31 * person % 79
+
+
+def people(count: int) -> pd.DataFrame:
+    """A table like data/photos.csv: two photos of each person, and two to answer."""
+    rows = []
+    for person in range(count):
+        for shot in range(2):
+            round_, old = person // 6, (person + person // 12) % 3  # in 36 people every fold holds every kind
+            name, classes = f"p{person:02d}", (MASK.classes[(person + round_ + shot) % 3], GENDER.classes[round_ % 2])
+            rows.append((f"{name}/{shot}.jpg", "train", name, *classes, AGE.classes[old], (20.0, 45.0, 60.0)[old]))
+    rows += [(f"eval/{i}.jpg", "eval", f"e{i}", "", "", "", np.nan) for i in range(2)]
+    return pd.DataFrame(rows, columns=["photo", "split", "person", "mask", "gender", "age", "age_value"])
+
+
+def folds_of(table: pd.DataFrame, count: int = 3) -> pd.DataFrame:
+    names = sorted(table.loc[table["split"] == "train", "person"].unique())
+    return pd.DataFrame({"person": names, "fold": np.arange(len(names)) // 2 % count})
+
+
+def draw(row: pd.Series, height: int = 32, width: int = 24) -> np.ndarray:
+    """The person's colour, with bars whose place tells the classes."""
+    picture = np.full((height, width, 3), colour_of(int(row["person"][1:])), np.uint8)
+    for place, task in enumerate(TASKS):
+        if row[task.name]:
+            x = task.classes.index(row[task.name]) * (width // 3)
+            picture[place * height // 3 : place * height // 3 + height // 4, x : x + width // 3] = 255
+    return picture
+
+
+def write_set(folder: Path, pictures: dict[str, np.ndarray], **columns: dict[str, object]) -> Path:
+    """A picture set of PNGs, with more columns by photo."""
+    rows = (
+        {"photo": photo, "width": pictures[photo].shape[1], "height": pictures[photo].shape[0]}
+        | {"image": encode(pictures[photo], ".png")}
+        | {name: values[photo] for name, values in columns.items()}
+        for photo in in_shards(pictures)
+    )
+    kinds = {name: type(next(iter(values.values()))) for name, values in columns.items()}
+    write_pictures(folder, rows, kinds)
+    return folder
+
+
+def write_crops(folder: Path, table: pd.DataFrame) -> Path:
+    return write_set(folder, {row["photo"]: draw(row) for _, row in table.iterrows()})
+
+
+def drawn_album(folder: Path, table: pd.DataFrame) -> Album:
+    return read_album(write_crops(folder, table), folder, Look(32, 24))
+
+
+def drawn_course(folder: Path, count: int = 12, tasks: Sequence[Task] = (MASK,)) -> Course:
+    table = people(count)
+    return course(table, folds_of(table), tasks, drawn_album(folder, table))
