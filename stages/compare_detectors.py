@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from visage.charts import save
-from visage.comparison import CompareParams, compared, read_true
+from visage.comparison import CompareDetectorsParams, compared, read_true
 from visage.detector_charts import detector_chart
 from visage.params import load
 from visage.stage import run
@@ -16,7 +16,7 @@ from visage.stage import run
 
 def main(true: Path, scores: Path, chart: Path, *asked: Path) -> None:
     faces, root = read_true(true)
-    table = compared(faces, root, [str(one) for one in asked], load(CompareParams, "compare_detectors"))
+    table = compared(faces, root, [str(one) for one in asked], load(CompareDetectorsParams, "compare_detectors"))
     scores.write_text(json.dumps(table, indent=2) + "\n")
     save(detector_chart(table), chart)
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from stages.compare_detectors import main
-from visage.comparison import CompareParams, compared, read_true
+from visage.comparison import CompareDetectorsParams, compared, read_true
 from visage.people import population
 from visage.portraits import draw
 
-PARAMS = CompareParams(side=0, threshold=0.5, least=0.05)
+PARAMS = CompareDetectorsParams(side=0, threshold=0.5, least=0.05)
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ def road(tmp_path, monkeypatch):
         home = tmp_path / "project"
         for folder in ("stages", "src"):
             shutil.copytree(PROJECT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT / "models/bundled", home / "models/bundled", ignore=shutil.ignore_patterns("*.yaml"))
         raw, manual = home / "data/raw/mini", home / "data/manual/mini"
         raw.mkdir(parents=True)
         manual.mkdir(parents=True)

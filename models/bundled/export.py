@@ -61,6 +61,7 @@ def write(network: nn.Module, example: torch.Tensor, path: Path, *, outputs: lis
 
 
 def main(detector: Path, matting: Path, detector_onnx: Path, matting_onnx: Path) -> None:
+    detector_onnx.parent.mkdir(exist_ok=True)
     write_detector(detector, detector_onnx)
     write_matting(matting, matting_onnx)
 

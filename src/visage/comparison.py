@@ -19,7 +19,7 @@ DETECTORS = ("bundled", "retinaface", "mtcnn", "yunet", "centre")
 
 
 @dataclass(frozen=True)
-class CompareParams:
+class CompareDetectorsParams:
     side: int  # px of the photo's longer side when a detector looks at it; 0 = the photo's own size
     threshold: float  # least score of a face in precision, recall and counts
     least: float  # least score of a find that average precision takes into account
@@ -37,13 +37,13 @@ def read_true(path: Path) -> tuple[pd.DataFrame, Path]:
     return table, path.parent
 
 
-def compared(true: pd.DataFrame, root: Path, asked: Sequence[str], params: CompareParams) -> dict[str, dict]:
+def compared(true: pd.DataFrame, root: Path, asked: Sequence[str], params: CompareDetectorsParams) -> dict[str, dict]:
     """For every detector (`bundled`, `yunet=weights.onnx` ...) its photos a second, and its scores by IoU and group."""
     detectors = [chosen(one, params) for one in asked]
     return {spoken(detector): judged(true, root, detector, params) for detector in detectors}
 
 
-def chosen(asked: str, params: CompareParams) -> DetectParams:
+def chosen(asked: str, params: CompareDetectorsParams) -> DetectParams:
     name, _, weights = asked.partition("=")
     if name not in DETECTORS:
         raise ValueError(f"there is no detector {name!r}.{nearest(name, DETECTORS)}")
@@ -56,7 +56,7 @@ def spoken(detector: DetectParams) -> str:
     return f"{detector.detector} {Path(detector.weights).stem}" if detector.weights else detector.detector
 
 
-def judged(true: pd.DataFrame, root: Path, detector: DetectParams, params: CompareParams) -> dict:
+def judged(true: pd.DataFrame, root: Path, detector: DetectParams, params: CompareDetectorsParams) -> dict:
     photos, found = true["photo"].drop_duplicates().tolist(), []
     for photo, _, faces in find_all(root, photos, detector):
         found.append(pd.DataFrame(faces.boxes, columns=CORNERS).assign(photo=photo, score=faces.scores))
