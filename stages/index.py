@@ -19,6 +19,8 @@ def main(raw: Path, fixes: Path, photos: Path, tasks_file: Path, rejected: Path,
     listed, problems = read_layout(raw, params)
     sizes = tqdm(spread(measured(raw), listed["photo"], ahead=64), "index", len(listed), unit=" photos")
     roll = call_roll(listed, list(sizes), problems, tasks, read_fixes(fixes), params, fixes_file=fixes)
+    for folder in {out.parent for out in (photos, tasks_file, rejected, counts)}:
+        folder.mkdir(parents=True, exist_ok=True)  # a fresh clone has none yet
     write_tasks(tasks_file, tasks)
     roll.photos.to_csv(photos, index=False)
     roll.rejected.to_csv(rejected, index=False)
