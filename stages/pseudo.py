@@ -17,6 +17,7 @@ def main(photos: Path, tasks: Path, folds: Path, predictions: Path, pseudo: Path
     table = pd.read_csv(photos, dtype=str, keep_default_na=False)
     cases = list_cases(table, pd.read_csv(folds, dtype={"person": str}), read_tasks(tasks))
     chosen = choose(read_ballots([predictions], cases, load(RoundParams, "rounds").first), cases, params, ensemble)
+    pseudo.parent.mkdir(parents=True, exist_ok=True)
     chosen.to_csv(pseudo, index=False)
     for task in cases.tasks:
         counts = chosen[task.name][chosen[task.name] != ""].value_counts() / len(set(cases.folds))
