@@ -68,7 +68,7 @@ def test_the_submission_is_in_the_competitions_form(road):
 
 def test_a_second_repro_runs_no_stage(road):
     assert stages_run(run(road, *DVC, "repro")) == set()
-    assert run(road, *DVC, "status").strip().endswith("up to date.")
+    assert run(road, *DVC, "status", "dvc.yaml").strip().endswith("up to date.")
 
 
 def test_two_clones_answer_alike(road, tmp_path):
