@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from visage.memo import file_digest
@@ -14,6 +15,9 @@ from visage.pictures import decode, encode
 
 BUNDLED = Path("models/bundled/matting.onnx")
 PRETRAINED = Path("models/pretrained")
+U2NETS = ("u2net", "u2netp", "u2net_custom")  # networks of one contract: what goes in, and what comes out
+SIDE = 320  # pixels that they see
+MEAN, SPREAD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,20 @@ class Matter:
 
     def matte(self, image: np.ndarray) -> np.ndarray:
         """RGB height x width x 3 to uint8 height x width; 255 is person."""
+        if self.session.name() in U2NETS:
+            return self.quick(image)
         from PIL import Image
 
         return np.asarray(self.session.predict(Image.fromarray(image))[0])
+
+    def quick(self, image: np.ndarray) -> np.ndarray:
+        """What rembg does before and after a U2-Net, in a fifth of the time: a small network takes less than rembg."""
+        picture = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+        picture = (picture / max(picture.max(), 1) - MEAN) / SPREAD
+        network = self.session.inner_session
+        said = network.run(None, {network.get_inputs()[0].name: picture.transpose(2, 0, 1)[None]})[0][0, 0]
+        shares = (said - said.min()) / max(np.ptp(said), 1e-6)
+        return cv2.resize((shares * 255).astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
 def open_session(model: str, options: Any) -> tuple[Any, Path]:

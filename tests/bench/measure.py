@@ -29,9 +29,22 @@ def run(*words: str, cwd: Path, **environment: str) -> Cost:
     process = subprocess.Popen(
         [sys.executable, *words], cwd=cwd, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
-    _, status, usage = os.wait4(process.pid, 0)
+    peak = 0
+    while (done := os.wait4(process.pid, os.WNOHANG))[0] == 0:
+        peak = max(peak, most_memory(process.pid))
+        time.sleep(0.02)
+    _, status, usage = done
     assert status == 0, f"{words[0]} failed"
-    return Cost(time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Cost(time.monotonic() - start, usage.ru_utime + usage.ru_stime, peak / 1024)
+
+
+def most_memory(pid: int) -> int:
+    """The most that a process has held so far, kB. (What wait4 tells includes its parent's, from before the exec.)"""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 def evict(folder: Path) -> None:
