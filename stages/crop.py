@@ -14,11 +14,13 @@ from visage.photos import photo_digest
 from visage.pictures import in_shards, write_pictures
 from visage.stage import run
 
+PART = 1024  # faces in memory as dicts at a time, so that many photos need no more than few
+
 
 def main(raw: Path, photos: Path, found: Path, drawn: Path, crops: Path) -> None:
     params, table = load(CropParams, "crop"), pd.read_csv(photos, dtype=str).astype({"width": int, "height": int})
     faces = chosen_boxes(table, read_boxes(found), read_hand_boxes(drawn, table), params.missing)
-    ordered = faces.loc[in_shards(faces.index)].reset_index().to_dict("records")
+    ordered = faces.loc[in_shards(faces.index)].reset_index()
     same = digest(params, source_digest("crops"))
 
     def digests(some: list[dict]) -> list[str]:
@@ -26,7 +28,9 @@ def main(raw: Path, photos: Path, found: Path, drawn: Path, crops: Path) -> None
         return [digest(same, repr(sorted(face.items())), one) for face, one in zip(some, data, strict=True)]
 
     with Memo("crop") as memo:
-        rows = remembering(memo, ordered, digests, lambda new: spread(cutter(raw, params), new))
+        parts = (ordered.iloc[start : start + PART].to_dict("records") for start in range(0, len(ordered), PART))
+        make = cutter(raw, params)
+        rows = (row for part in parts for row in remembering(memo, part, digests, lambda new: spread(make, new)))
         write_pictures(crops, tqdm(rows, "crop", len(ordered), unit=" photos"), COLUMNS)
     counts = faces["by"].value_counts()
     print(f"{memo}. Boxes: {', '.join(f'{count:,} by {by}' for by, count in counts.items())}.")
