@@ -29,6 +29,9 @@ def main(
         rows.to_csv(plots / f"{name}.csv", index=False, float_format="%.6f")
     for name, card in [*scores["tasks"].items(), ("joint", scores["joint"])]:
         print(f"{name:>8}  macro F1 {card['macro_f1']:.4f}  [{card['low']:.4f}, {card['high']:.4f}] by other people")
+    for name, blend in scores["blend"].items() if len(rounds.first + rounds.second) > 1 else ():
+        best = blend["best"]
+        print(f"{name:>8}  best member: {best}, macro F1 {blend['members'][best]['macro_f1']:.4f} alone")
 
 
 if __name__ == "__main__":

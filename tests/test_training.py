@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from tests.drawn_lessons import recipe
+from visage.augment import floats
 from visage.descent import Average, Best, slope
 from visage.losses import targets
 from visage.networks import Head, Network, build
 from visage.recipes import TrainParams
-from visage.training import Lesson, drawn, fit, floats, views
+from visage.training import Lesson, drawn, fit, taken, views
 
 CLASSES = Head("mask", ("worn", "incorrect", "not worn"))
 YEARS = Head("age", ("young", "old"), tuple(float(year) for year in range(10, 71, 2)), (40.0,))
@@ -39,7 +40,7 @@ def learnt(asked: TrainParams, some: Lesson, seed: int = 1, **looks: torch.Tenso
 
 def right(network: Network, some: Lesson) -> float:
     with torch.no_grad():
-        said = network.eval()(floats(some.pixels, some.pictures))
+        said = network.eval()(floats(taken(some.pixels, some.pictures)))
     pairs = zip(said, [CLASSES, YEARS], some.codes, strict=True)
     return sum((head.class_logits(out).argmax(1) == codes).float().mean().item() for out, head, codes in pairs) / 2
 
@@ -98,7 +99,7 @@ def test_early_stopping_keeps_the_best_epoch_of_the_inner_people() -> None:
     best = inner.index(min(inner))
     assert len(inner) == best + 1 + 4 < 40
     with torch.no_grad():
-        said = network(floats(some.pixels, torch.arange(16, 24)))
+        said = network(floats(taken(some.pixels, torch.arange(16, 24))))
     loss = sum(
         torch.nn.functional.cross_entropy(head.class_logits(out), codes[16:]).item()
         for out, head, codes in zip(said, [CLASSES, YEARS], some.codes, strict=True)

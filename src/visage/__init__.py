@@ -2,6 +2,8 @@
 
 import os
 
-# Threads that wait shall sleep. By default they spin, and where a machine is shared a training step then takes
-# ten times as long. It has to be said before torch is first imported.
+# A thread that waits for the others looks out for a moment (some ten microseconds) and then sleeps. By default it looks
+# out for milliseconds, and where a machine is shared a training step then takes ten times as long; if it slept at once,
+# a step would take half as long again. It has to be said before torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")

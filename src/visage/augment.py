@@ -15,7 +15,8 @@ GREY = (0.299, 0.587, 0.114)
 def varied(
     pictures: Tensor, wanted: list[Targets], recipe: TrainParams, random: Generator
 ) -> tuple[Tensor, list[Targets]]:
-    """A batch (N x 3 x H x W, 0 to 1) after every variation that the recipe switches on, and its targets."""
+    """A batch (bytes, N x 3 x H x W, in random order) after every variation that the recipe switches on, as floats from
+    0 to 1; and its targets."""
     pictures = moved(pictures, recipe, random)
     if recipe.jitter:
         pictures = coloured(pictures, recipe.jitter, random)
@@ -35,37 +36,53 @@ def uniform(count: int, low: float, high: float, random: Generator) -> Tensor:
 
 
 def moved(pictures: Tensor, recipe: TrainParams, random: Generator) -> Tensor:
-    """Flip, shift (share of the side), scale (0.1: from 1/1.1 to 1.1 times) and rotate (degrees)."""
-    count = len(pictures)
-    mirror = torch.where(uniform(count, 0, 1, random) < recipe.flip, -1.0, 1.0)
+    """Flip, shift (share of the side), scale (0.1: from 1/1.1 to 1.1 times) and rotate (degrees); floats come out.
+
+    What can be done with bytes is: there is a quarter as much to move.
+    """
+    first = turned(len(pictures), recipe)
+    if first:
+        pictures = torch.cat([pictures[:first].flip(3), pictures[first:]])
     if recipe.scale or recipe.rotate:
-        return resampled(pictures, mirror, recipe, random)
-    if recipe.flip:
-        turned = (mirror < 0).nonzero()[:, 0]
-        pictures = pictures.index_copy(0, turned, pictures[turned].flip(3))
-    return shifted(pictures, recipe.shift, random) if recipe.shift else pictures
+        return resampled(floats(pictures), recipe, random)
+    return floats(shifted(pictures, recipe.shift, random) if recipe.shift else pictures)
+
+
+def turned(count: int, recipe: TrainParams) -> int:
+    """How many of a batch are mirrored: the first ones, which in random order are any."""
+    return round(recipe.flip * count)
+
+
+def floats(pictures: Tensor) -> Tensor:
+    """Bytes as the networks see them, from 0 to 1."""
+    return pictures.float().mul_(1 / 255)
 
 
 def shifted(pictures: Tensor, share: float, random: Generator) -> Tensor:
-    """Moved by whole pixels, the edge repeated: a third of what resampling costs."""
-    count, _, height, width = pictures.shape
+    """Moved by whole pixels, the edge repeated: a fraction of what resampling costs."""
+    count, channels, height, width = pictures.shape
     down, across = round(share * height), round(share * width)
-    padded = F.pad(pictures, [across, across, down, down], mode="replicate")
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: every place that the picture may move to
-    y = torch.randint(2 * down + 1, (count,), generator=random, device=random.device)
-    x = torch.randint(2 * across + 1, (count,), generator=random, device=random.device)
-    return windows[torch.arange(count, device=y.device), :, y, x]
+    tall = torch.cat(
+        [pictures[:, :, :1].expand(-1, -1, down, -1), pictures, pictures[:, :, -1:].expand(-1, -1, down, -1)], 2
+    )
+    wide = torch.cat([tall[..., :1].expand(-1, -1, -1, across), tall, tall[..., -1:].expand(-1, -1, -1, across)], 3)
+    rows = wide.view(-1).unfold(0, width, 1)  # a view: every stretch of pixels that a row may come from
+    y = torch.randint(2 * down + 1, (count, 1, 1), generator=random, device=random.device)
+    x = torch.randint(2 * across + 1, (count, 1, 1), generator=random, device=random.device)
+    planes = torch.arange(count * channels, device=random.device).view(count, channels, 1)
+    first = planes * wide.shape[2] + torch.arange(height, device=random.device) + y
+    return rows.index_select(0, (first * wide.shape[3] + x).flatten()).view_as(pictures)
 
 
-def resampled(pictures: Tensor, mirror: Tensor, recipe: TrainParams, random: Generator) -> Tensor:
-    """All of it at once; `mirror` is -1 for pictures to be flipped."""
+def resampled(pictures: Tensor, recipe: TrainParams, random: Generator) -> Tensor:
+    """Turned, scaled and shifted at once."""
     count = len(pictures)
     angle = uniform(count, -math.radians(recipe.rotate), math.radians(recipe.rotate), random)
     zoom = (uniform(count, -1, 1, random) * math.log1p(recipe.scale)).exp()
     dx, dy = (uniform(count, -2 * recipe.shift, 2 * recipe.shift, random) for _ in "xy")
     shape = pictures.shape[2] / pictures.shape[3]  # coordinates run from -1 to 1 on both sides, however long
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
-    rows = [cos * mirror, -sin * shape, dx, sin / shape * mirror, cos, dy]
+    rows = [cos, -sin * shape, dx, sin / shape, cos, dy]
     matrix = torch.stack(rows, 1).view(-1, 2, 3).to(pictures.dtype)
     grid = F.affine_grid(matrix, list(pictures.shape), align_corners=False)
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)

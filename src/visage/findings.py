@@ -58,21 +58,23 @@ def score(ballots: Sequence[Ballots], verdict: Verdict, cases: Cases, params: En
 
 
 def blend_scores(said: Ballots, truth: np.ndarray, folds: np.ndarray, blend: Blend) -> dict:
-    """The three ways of blending side by side, cross-fitted, and each member alone as it came.
+    """The three ways of blending side by side, cross-fitted; each member alone as it came, and which is the best.
 
     `raw` has the final weights without the temperature: what calibration was worth.
     """
     ways = {way: cross_blend(said.held_out, truth, folds, way) for way in ("fitted", "mean", "best")}
     ways["raw"] = Blend(blend.weights)(said.held_out)
+    members = {
+        member: {"log_loss": surprise(p, truth).mean(), "macro_f1": macro_f1(truth, p.argmax(1))}
+        for member, p in zip(said.members, said.held_out, strict=True)
+    }
     return {
         "weights": dict(zip(said.members, blend.weights, strict=True)),
         "temperature": blend.temperature,
         "log_loss": {way: surprise(p, truth).mean() for way, p in ways.items()},
         "ece": {way: calibration_error(p.max(1), p.argmax(1) == truth) for way, p in ways.items()},
-        "members": {
-            member: {"log_loss": surprise(p, truth).mean(), "macro_f1": macro_f1(truth, p.argmax(1))}
-            for member, p in zip(said.members, said.held_out, strict=True)
-        },
+        "members": members,
+        "best": max(members, key=lambda member: members[member]["macro_f1"]),
     }
 
 

@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from visage.albums import Album, Look
+from visage.augment import floats
 from visage.checkpoints import Card, read_card, read_checkpoint
 from visage.networks import Network
 from visage.recipes import TrainParams
-from visage.training import fast, floats, planes
+from visage.training import fast, planes, taken
 
 CROP = 0.9  # the side of a crop, of the picture's
 BATCH = 128
@@ -69,7 +70,7 @@ def probabilities(network: Network, card: Card, pixels: Tensor, *, task: str, tt
     for rows in torch.arange(len(pixels), device=device).split(BATCH):
         with fast(device, card.recipe):
             views = [
-                head.class_logits(network(view)[place]).softmax(1) for view in seen_views(floats(pixels, rows), tta)
+                head.class_logits(network(view)[place]).softmax(1) for view in seen_views(floats(taken(pixels, rows)), tta)
             ]
         parts.append(torch.stack(views).mean(0))
     return torch.cat(parts).numpy(force=True) if parts else np.empty((0, len(head.classes)), np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from visage.augment import varied
+from visage.augment import floats, turned, varied
 from visage.crew import workers
 from visage.descent import Average, Best, Stepper
 from visage.losses import Targets, class_weights, head_loss
@@ -103,7 +103,7 @@ def acquaint(network: Network, lesson: Lesson, rows: Tensor, recipe: TrainParams
         layer.momentum = 1.0
     if norms and lesson.features is None:
         with fast(rows.device, recipe):
-            network(floats(lesson.pixels, lesson.pictures[rows[:: max(1, len(rows) // recipe.batch)][: recipe.batch]]))
+            network(floats(taken(lesson.pixels, lesson.pictures[rows[:: max(1, len(rows) // recipe.batch)][: recipe.batch]])))
     for layer in norms:
         layer.momentum = 0.1
 
@@ -132,19 +132,18 @@ def attempt(
     wanted = [targets[rows] for targets in lesson.targets]
     with fast(rows.device, recipe):
         if lesson.features is not None:  # the variation of a frozen backbone is to see the mirror image
-            view = (torch.rand(len(rows), generator=random, device=random.device) < recipe.flip).long()
+            view = (torch.arange(len(rows), device=rows.device) < turned(len(rows), recipe)).long()
             return ask.answers(
                 lesson.features[lesson.pictures[rows], view.clamp_max(lesson.features.shape[1] - 1)]
             ), wanted
         with torch.no_grad():
-            pictures, wanted = varied(floats(lesson.pixels, lesson.pictures[rows]), wanted, recipe, random)
+            pictures, wanted = varied(taken(lesson.pixels, lesson.pictures[rows]), wanted, recipe, random)
         return ask(pictures), wanted
 
 
-def floats(pixels: Tensor, pictures: Tensor) -> Tensor:
-    """Some pictures as the networks see them: N x 3 x H x W from 0 to 1, on the device of `pictures`."""
-    some = pixels[pictures.to(pixels.device)].to(pictures.device, non_blocking=True)
-    return some.float().mul_(1 / 255)
+def taken(pixels: Tensor, pictures: Tensor) -> Tensor:
+    """Some pictures (N x 3 x H x W), on the device of the places `pictures`."""
+    return pixels.index_select(0, pictures.to(pixels.device)).to(pictures.device, non_blocking=True)
 
 
 def planes(pixels: np.ndarray) -> Tensor:
@@ -167,7 +166,7 @@ def answers(network: Network, lesson: Lesson, rows: Tensor, recipe: TrainParams)
     network.eval()
     with fast(rows.device, recipe):
         parts = [
-            network(floats(lesson.pixels, some))
+            network(floats(taken(lesson.pixels, some)))
             if lesson.features is None
             else network.answers(lesson.features[some, 0])
             for some in lesson.pictures[rows].split(4 * recipe.batch)
@@ -183,7 +182,7 @@ def views(network: Network, pixels: Tensor, recipe: TrainParams) -> Tensor:
     parts = []
     with fast(device, recipe):
         for some in torch.arange(len(pixels), device=device).split(4 * recipe.batch):
-            pictures = floats(pixels, some)
+            pictures = floats(taken(pixels, some))
             seen = [pictures, pictures.flip(3)] if recipe.flip else [pictures]
             parts.append(torch.stack([network.features(one).float() for one in seen], 1))
     return torch.cat(parts)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import visage  # noqa: F401  (says how threads wait, before torch comes in)
+
 HERE = Path(__file__).parent
 OUT = HERE.parents[1] / "metrics/bench.json"
 

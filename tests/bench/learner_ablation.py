@@ -1,0 +1,155 @@
+"""What helps the learners? Out-of-fold scores of recipes, each a change or two away from a common one.
+
+    python -m tests.bench.learner_ablation data tests/bench/faces300.yaml --out faces300.jsonl [--only fine-tuned ...]
+
+`data` is what the pipeline leaves after `cut_out` (photos.csv, tasks.json, folds.csv, crops, mattes); the YAML file
+names recipes: `base` overrides params.yaml's `train`, and every other entry overrides base, by itself or, where it is a
+list, as several members that are blended. The key of the photos to answer is not looked at: `--key` does, once, when
+all is decided. Finished rows are in the file and are not learnt again.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from visage.albums import Album, Look, read_album
+from visage.answers import EnsembleParams, judge
+from visage.ballots import Ballots, Cases, line_up, list_cases
+from visage.checkpoints import read_checkpoint
+from visage.courses import course
+from visage.crew import device
+from visage.labels import Task, joint_code, read_tasks
+from visage.lessons import learn
+from visage.params import load, parse, read
+from visage.predictions import look_of, probabilities
+from visage.recipes import TrainParams
+from visage.scores import macro_f1
+from visage.training import planes
+
+PROJECT = Path(__file__).parents[2]
+
+
+class School:
+    """The photos, and everything that is the same for all recipes."""
+
+    def __init__(self, data: Path, tta: str) -> None:
+        self.data, self.tta = data, tta
+        self.tasks = read_tasks(data / "tasks.json")
+        self.photos, self.folds = (
+            pd.read_csv(data / name, dtype={"person": str}, keep_default_na=False) for name in ("photos.csv", "folds.csv")
+        )
+        self.cases = list_cases(self.photos, self.folds, self.tasks)
+        self.albums: dict[tuple[Path, Look], Album] = {}
+
+    def album(self, recipe: TrainParams, crops: Path) -> Album:
+        look = look_of(recipe)
+        if (crops, look) not in self.albums:
+            self.albums[crops, look] = read_album(crops, self.data / "mattes", look)
+        return self.albums[crops, look]
+
+    def ballots(self, member: Mapping[str, Any], seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What one member says about every task, as the road's `train` and `predict` would have it."""
+        member = dict(member)
+        own, crops = member.pop("tasks", {}), Path(member.pop("crops", self.data / "crops"))
+        said: dict[str, list[pd.DataFrame]] = {task.name: [] for task in self.tasks}
+        for tasks in [self.tasks] if member.get("joint") else [[task] for task in self.tasks]:
+            extra = own.get(tasks[0].name, {}) if len(tasks) == 1 else {}
+            recipe = parse(TrainParams, member | extra | {"seed": seed}, "the recipe")
+            for task, rows in self.answers(tasks, recipe, self.album(recipe, crops)):
+                said[task.name].append(rows)
+        return {t.name: line_up(pd.concat(said[t.name]), self.cases, t, t.name) for t in self.tasks}
+
+    def answers(
+        self, tasks: Sequence[Task], recipe: TrainParams, album: Album
+    ) -> Iterator[tuple[Task, pd.DataFrame]]:
+        true = set(self.photos.loc[self.photos["split"] == "train", "photo"])
+        places = np.flatnonzero(album.rows["photo"].isin(true))
+        seen = Album(album.pixels[places], album.digests[places], album.rows.iloc[places].reset_index(drop=True))
+        lessons, everyone = course(self.photos, self.folds, tasks, seen), planes(album.pixels)
+        of_person = self.folds.set_index("person")["fold"].astype(int)
+        known = album.rows[["photo"]].merge(self.photos[["photo", "split", "person"]], on="photo")
+        fold_of = known["person"].map(of_person)
+        for fold in lessons.folds:
+            made = learn(lessons, fold, recipe, device=device(), told=lambda row: None)
+            path = self.data / f".ablation.{os.getpid()}.safetensors"
+            path.write_bytes(made["checkpoint"])
+            network, card = read_checkpoint(path, device())
+            path.unlink()
+            held = ((known["split"] == "train") & (fold_of == fold)).to_numpy()
+            rows = np.flatnonzero(held | (known["split"] == "eval").to_numpy())
+            for task in tasks:
+                shares = probabilities(network, card, everyone[rows], task=task.name, tta=self.tta)
+                table = pd.DataFrame({"photo": known["photo"].to_numpy()[rows], "fold": fold})
+                table["kind"] = np.where(held[rows], "held_out", "eval")
+                yield task, table.assign(**dict(zip(task.classes, shares.T, strict=True)))
+
+
+def scores(cases: Cases, members: Sequence[dict], params: EnsembleParams, key: Path | None) -> dict[str, float]:
+    """Macro F1 of each task and jointly: of the likeliest class, and of the rule; on the key, where one is given."""
+    said = []
+    for task in cases.tasks:
+        held, evals = (np.stack([member[task.name][part] for member in members]) for part in (0, 1))
+        said.append(Ballots(task, tuple(str(place) for place in range(len(members))), held, evals))
+    verdict = judge(said, cases, params)
+    told = {t.name: macro_f1(truth, a) for t, truth, a in zip(cases.tasks, cases.truth, verdict.argmax, strict=True)}
+    true = joint_code(cases.truth, cases.tasks)
+    told["joint"] = macro_f1(true, joint_code(verdict.argmax, cases.tasks))
+    told["joint, rule"] = macro_f1(true, joint_code(verdict.answers, cases.tasks))
+    if key:
+        told |= {f"key {name}": score for name, score in on_key(cases, verdict.eval_answers, key).items()}
+    return {name: round(float(score), 4) for name, score in told.items()}
+
+
+def on_key(cases: Cases, answers: Sequence[np.ndarray], key: Path) -> dict[str, float]:
+    known = pd.read_csv(key).set_index("ImageID")["ans"]
+    true = known.loc[[Path(photo).name for photo in cases.evals]].to_numpy()
+    found = {"joint": macro_f1(true, joint_code(answers, cases.tasks))}
+    sizes = [len(task.classes) for task in cases.tasks]
+    for task, answer, truth in zip(cases.tasks, answers, np.unravel_index(true, sizes), strict=True):
+        found[task.name] = macro_f1(truth, answer)
+    return found
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("data", type=Path)
+    words.add_argument("recipes", type=Path)
+    words.add_argument("--out", type=Path, required=True)
+    words.add_argument("--only", nargs="+", help="these recipes")
+    words.add_argument("--seeds", type=int, nargs="+", default=[1])
+    words.add_argument("--tta", default="flip")
+    words.add_argument("--key", type=Path, help="answers.csv; read it once, when all is decided")
+    asked = words.parse_args()
+    book = yaml.safe_load(asked.recipes.read_text())
+    base = read(PROJECT / "params.yaml")["train"] | book.pop("base")
+    params, school = load(EnsembleParams, "ensemble", path=PROJECT / "params.yaml"), School(asked.data, asked.tta)
+    rows = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
+    done = {(row["recipe"], row["seed"], bool(asked.key)) for row in rows if ("key joint" in row) >= bool(asked.key)}
+    said: dict[str, dict] = {}
+    for seed in asked.seeds:
+        for name in asked.only or list(book):
+            if (name, seed, bool(asked.key)) in done:
+                continue
+            began, members = time.process_time(), book[name] if isinstance(book[name], list) else [book[name]]
+            for change in members:
+                said.setdefault(json.dumps([change, seed]), {}) or said[json.dumps([change, seed])].update(
+                    school.ballots(base | change, seed)
+                )
+            spent = time.process_time() - began
+            found = scores(school.cases, [said[json.dumps([change, seed])] for change in members], params, asked.key)
+            row = {"recipe": name, "seed": seed} | found | {"CPU s": round(spent)}
+            print(json.dumps(row), flush=True)
+            with asked.out.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()
