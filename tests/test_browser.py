@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from tests.test_page import drawn_run
+from tests.test_repro import enter, repro, small_project, work
 from visage.boxes import CORNERS, LANDMARKS, chosen_boxes, read_hand_boxes
 from visage.dossier import read_dossier, read_faces
 from visage.page import page
@@ -116,8 +117,8 @@ def write(path: Path, *lines: str) -> None:
 class Annotator:
     """`python -m visage annotate` as a person starts it."""
 
-    def __init__(self, road: Path, port: int = 0) -> None:
-        command = [sys.executable, "-m", "visage", "annotate", "tiny", "--quiet", "--port", str(port)]
+    def __init__(self, road: Path, port: int = 0, name: str = "tiny") -> None:
+        command = [sys.executable, "-m", "visage", "annotate", name, "--quiet", "--port", str(port)]
         self.process = subprocess.Popen(command, cwd=road, stdout=subprocess.PIPE, text=True)
         self.address = self.process.stdout.readline().split()[-1]
         self.port = int(self.address.split(":")[2].split("/")[0])
@@ -311,6 +312,24 @@ def test_a_server_killed_under_the_page_loses_nothing(browser, road):
         assert near((20, 20, 90, 90), "a/1.jpg", road)
     finally:
         second.kill()
+
+
+def test_a_drawn_box_is_what_dvc_repro_crop_cuts_out(browser, tmp_path, monkeypatch):
+    """Nobody is to be seen on these photos, so the whole of each is taken, until a box is drawn on one."""
+    home = tmp_path / "project"
+    small_project(home, 4)
+    params = home / "params.yaml"
+    params.write_text(params.read_text().replace("detector: centre", "detector: bundled"))
+    enter(home, monkeypatch)
+    assert "Boxes: 4 by whole" in repro("crop")
+    server = Annotator(home, name="mini")
+    tab = Tab(browser, server.address)
+    tab.run("fitted = false; scale(arguments[0])", 8)
+    tab.drag((3, 2), (15, 18))
+    assert wait_for(lambda: "00000.png" in (home / "data/manual/mini/boxes.csv").read_text(), 10)
+    server.kill()
+    told = repro("crop")
+    assert work(told) == {"crop": (1, 3)} and "3 by whole, 1 by hand" in told
 
 
 def test_a_photo_on_its_side_is_drawn_upright(browser, road):

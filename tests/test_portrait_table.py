@@ -25,7 +25,12 @@ TASKS = {
     "face_type": {"label": "face_type", "classes": list(FACES), "epochs": 20},
 }
 MEMBERS = {
-    "alexnet": {"backbone": "alexnet", "joint": True, "epochs": 2, "lr": 0.0003},  # its 57 million weights are learnt once
+    "alexnet": {
+        "backbone": "alexnet",
+        "joint": True,
+        "epochs": 2,
+        "lr": 0.0003,
+    },  # its 57 million weights are learnt once
     "resnet": {"backbone": "resnet50", "unfreeze": 10, "epochs": 2},
     "small": {"backbone": "cnn"},
     "plain": {"backbone": "mlp"},
@@ -63,7 +68,9 @@ def house(tmp_path_factory):
     manual = home / "data/manual/portraits"
     manual.mkdir(parents=True)
     for name in ("boxes.csv", "labels.csv"):
-        manual.joinpath(name).write_text((PROJECT / "data/manual/competition" / name).read_text().splitlines()[0] + "\n")
+        manual.joinpath(name).write_text(
+            (PROJECT / "data/manual/competition" / name).read_text().splitlines()[0] + "\n"
+        )
     params = yaml.safe_load((PROJECT / "params.yaml").read_text())
     params |= {"tasks": TASKS, "members": MEMBERS, "rounds": {"first": list(MEMBERS), "second": []}}
     params["data"] = {"name": "portraits"}

@@ -41,45 +41,54 @@ def tiny_matting(path: Path) -> Path:
     return path
 
 
+def small_project(home: Path, photos: int) -> None:
+    """The first rooms of the road, a project of their own, with as many one-coloured photos as asked for."""
+    for folder in ("stages", "src"):
+        shutil.copytree(PROJECT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "models/bundled", home / "models/bundled", ignore=shutil.ignore_patterns("*.yaml"))
+    raw, manual = home / "data/raw/mini", home / "data/manual/mini"
+    raw.mkdir(parents=True)
+    manual.mkdir(parents=True)
+    for number in range(photos):
+        image = np.full((32, 24, 3), colour(number), np.uint8)
+        image[:8] = 255 - image[:8] // 2  # so that a matte has something to tell apart
+        Image.fromarray(image).save(raw / f"{number:05d}.png")
+    rows = [f"{number:05d}.png,{('f', 'm')[number % 2]}" for number in range(photos)]
+    (raw / "faces.csv").write_text("\n".join(["photo,sex", *rows]) + "\n")
+    (manual / "boxes.csv").write_text("photo,x0,y0,x1,y1,note\n")
+    (manual / "labels.csv").write_text("person,photo,field,value,confidence,source,note\n")
+    params = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    params["data"]["name"] = "mini"
+    params["index"] |= {"layout": "table", "table": "faces.csv"}
+    params["tasks"] = {"sex": {"label": "sex", "classes": ["f", "m"]}}
+    params["detect"] |= {"detector": "centre"}
+    params["crop"] |= {"size": 32, "margin": 0.0, "align": False}
+    params["cut_out"]["model"] = str(tiny_matting(home / "tiny.onnx"))
+    (home / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    whole = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
+    kept = ("index", "detect", "crop", "cut_out")
+    (home / "dvc.yaml").write_text(yaml.safe_dump({"stages": {name: whole[name] for name in kept}}))
+    (home / "metrics").mkdir()
+
+
 @pytest.fixture
 def road(tmp_path, monkeypatch):
-    """A project of its own with the first rooms of the road and as many one-coloured photos as asked for."""
+    """A small project with as many photos as asked for; dvc is at home in it."""
 
     def build(photos: int) -> Path:
         home = tmp_path / "project"
-        for folder in ("stages", "src"):
-            shutil.copytree(PROJECT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(PROJECT / "models/bundled", home / "models/bundled", ignore=shutil.ignore_patterns("*.yaml"))
-        raw, manual = home / "data/raw/mini", home / "data/manual/mini"
-        raw.mkdir(parents=True)
-        manual.mkdir(parents=True)
-        for number in range(photos):
-            image = np.full((32, 24, 3), colour(number), np.uint8)
-            image[:8] = 255 - image[:8] // 2  # so that a matte has something to tell apart
-            Image.fromarray(image).save(raw / f"{number:05d}.png")
-        rows = [f"{number:05d}.png,{('f', 'm')[number % 2]}" for number in range(photos)]
-        (raw / "faces.csv").write_text("\n".join(["photo,sex", *rows]) + "\n")
-        (manual / "boxes.csv").write_text("photo,x0,y0,x1,y1,note\n")
-        (manual / "labels.csv").write_text("person,photo,field,value,confidence,source,note\n")
-        params = yaml.safe_load((PROJECT / "params.yaml").read_text())
-        params["data"]["name"] = "mini"
-        params["index"] |= {"layout": "table", "table": "faces.csv"}
-        params["tasks"] = {"sex": {"label": "sex", "classes": ["f", "m"]}}
-        params["detect"] |= {"detector": "centre"}
-        params["crop"] |= {"size": 32, "margin": 0.0, "align": False}
-        params["cut_out"]["model"] = str(tiny_matting(home / "tiny.onnx"))
-        (home / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-        whole = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["stages"]
-        kept = ("index", "detect", "crop", "cut_out")
-        (home / "dvc.yaml").write_text(yaml.safe_dump({"stages": {name: whole[name] for name in kept}}))
-        (home / "metrics").mkdir()
-        monkeypatch.chdir(home)
-        monkeypatch.setenv("PYTHONPATH", str(home / "src"))
-        monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        subprocess.run([*DVC, "init", "--no-scm", "-q"], check=True)
+        small_project(home, photos)
+        enter(home, monkeypatch)
         return home
 
     return build
+
+
+def enter(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("PYTHONPATH", str(home / "src"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    subprocess.run([*DVC, "init", "--no-scm", "-q"], check=True)
 
 
 def repro(stage: str) -> str:

@@ -69,9 +69,8 @@ def probabilities(network: Network, card: Card, pixels: Tensor, *, task: str, tt
     head, parts = card.heads[place], []
     for rows in torch.arange(len(pixels), device=device).split(BATCH):
         with fast(device, card.recipe):
-            views = [
-                head.class_logits(network(view)[place]).softmax(1) for view in seen_views(floats(taken(pixels, rows)), tta)
-            ]
+            pictures = floats(taken(pixels, rows))
+            views = [head.class_logits(network(view)[place]).softmax(1) for view in seen_views(pictures, tta)]
         parts.append(torch.stack(views).mean(0))
     return torch.cat(parts).numpy(force=True) if parts else np.empty((0, len(head.classes)), np.float32)
 

@@ -102,8 +102,9 @@ def acquaint(network: Network, lesson: Lesson, rows: Tensor, recipe: TrainParams
     for layer in norms:
         layer.momentum = 1.0
     if norms and lesson.features is None:
+        some = rows[:: max(1, len(rows) // recipe.batch)][: recipe.batch]
         with fast(rows.device, recipe):
-            network(floats(taken(lesson.pixels, lesson.pictures[rows[:: max(1, len(rows) // recipe.batch)][: recipe.batch]])))
+            network(floats(taken(lesson.pixels, lesson.pictures[some])))
     for layer in norms:
         layer.momentum = 0.1
 

@@ -44,7 +44,8 @@ class School:
         self.data, self.tta = data, tta
         self.tasks = read_tasks(data / "tasks.json")
         self.photos, self.folds = (
-            pd.read_csv(data / name, dtype={"person": str}, keep_default_na=False) for name in ("photos.csv", "folds.csv")
+            pd.read_csv(data / name, dtype={"person": str}, keep_default_na=False)
+            for name in ("photos.csv", "folds.csv")
         )
         self.cases = list_cases(self.photos, self.folds, self.tasks)
         self.albums: dict[tuple[Path, Look], Album] = {}
@@ -67,9 +68,7 @@ class School:
                 said[task.name].append(rows)
         return {t.name: line_up(pd.concat(said[t.name]), self.cases, t, t.name) for t in self.tasks}
 
-    def answers(
-        self, tasks: Sequence[Task], recipe: TrainParams, album: Album
-    ) -> Iterator[tuple[Task, pd.DataFrame]]:
+    def answers(self, tasks: Sequence[Task], recipe: TrainParams, album: Album) -> Iterator[tuple[Task, pd.DataFrame]]:
         true = set(self.photos.loc[self.photos["split"] == "train", "photo"])
         places = np.flatnonzero(album.rows["photo"].isin(true))
         seen = Album(album.pixels[places], album.digests[places], album.rows.iloc[places].reset_index(drop=True))

@@ -1,7 +1,8 @@
 """Training images a second: ours, a conventional loop (decode and resize every photo anew), and the network alone.
 
 The three take turns in one process, many short rounds, and the best round of each counts: whatever else goes on in a
-machine can only slow a round down. Where there is a GPU, also resnet18 and resnet50 at 224 in bfloat16, and the card's matmul limit.
+machine can only slow a round down. Where there is a GPU, also resnet18 and resnet50 at 224 in bfloat16, and the card's
+matmul limit.
 """
 
 import io
