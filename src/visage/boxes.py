@@ -18,7 +18,9 @@ Missing = Literal["stop", "whole", "drop"]
 
 def read_boxes(path: Path) -> pd.DataFrame:
     """What `detect` wrote, by photo."""
-    return pd.read_csv(path, dtype={"photo": str}).set_index("photo", verify_integrity=True)
+    boxes = pd.read_csv(path, dtype={"photo": str}).set_index("photo")
+    assert boxes.index.is_unique, f"{path} lists a photo twice"
+    return boxes
 
 
 def read_hand_boxes(path: Path, photos: pd.DataFrame) -> pd.DataFrame:

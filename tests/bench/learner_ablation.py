@@ -1,11 +1,11 @@
 """What helps the learners? Out-of-fold scores of recipes, each a change or two away from a common one.
 
-    python -m tests.bench.learner_ablation data tests/bench/faces300.yaml --out faces300.jsonl [--only fine-tuned ...]
+    python -m tests.bench.learner_ablation data tests/bench/faces300.yaml --out rows.jsonl --weights features.pth
 
 `data` is what the pipeline leaves after `cut_out` (photos.csv, tasks.json, folds.csv, crops, mattes); the YAML file
 names recipes: `base` overrides params.yaml's `train`, and every other entry overrides base, by itself or, where it is a
-list, as several members that are blended. The key of the photos to answer is not looked at: `--key` does, once, when
-all is decided. Finished rows are in the file and are not learnt again.
+list, as several members that are blended. Finished rows stay in the file and are not learnt again. The key of the
+photos to answer is not looked at but with `--key`: once, when all is decided.
 """
 
 import argparse
@@ -59,11 +59,10 @@ class School:
     def ballots(self, member: Mapping[str, Any], seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """What one member says about every task, as the road's `train` and `predict` would have it."""
         member = dict(member)
-        own, crops = member.pop("tasks", {}), Path(member.pop("crops", self.data / "crops"))
+        crops = self.data / member.pop("crops", "crops")
         said: dict[str, list[pd.DataFrame]] = {task.name: [] for task in self.tasks}
         for tasks in [self.tasks] if member.get("joint") else [[task] for task in self.tasks]:
-            extra = own.get(tasks[0].name, {}) if len(tasks) == 1 else {}
-            recipe = parse(TrainParams, member | extra | {"seed": seed}, "the recipe")
+            recipe = parse(TrainParams, member | {"seed": seed}, "the recipe")
             for task, rows in self.answers(tasks, recipe, self.album(recipe, crops)):
                 said[task.name].append(rows)
         return {t.name: line_up(pd.concat(said[t.name]), self.cases, t, t.name) for t in self.tasks}
@@ -125,10 +124,12 @@ def main() -> None:
     words.add_argument("--only", nargs="+", help="these recipes")
     words.add_argument("--seeds", type=int, nargs="+", default=[1])
     words.add_argument("--tta", default="flip")
+    words.add_argument("--weights", help="in place of the base recipe's")
     words.add_argument("--key", type=Path, help="answers.csv; read it once, when all is decided")
     asked = words.parse_args()
     book = yaml.safe_load(asked.recipes.read_text())
     base = read(PROJECT / "params.yaml")["train"] | book.pop("base")
+    base |= {"weights": asked.weights} if asked.weights else {}
     params, school = load(EnsembleParams, "ensemble", path=PROJECT / "params.yaml"), School(asked.data, asked.tta)
     rows = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
     done = {(row["recipe"], row["seed"], bool(asked.key)) for row in rows if ("key joint" in row) >= bool(asked.key)}
@@ -138,12 +139,12 @@ def main() -> None:
             if (name, seed, bool(asked.key)) in done:
                 continue
             began, members = time.process_time(), book[name] if isinstance(book[name], list) else [book[name]]
-            for change in members:
-                said.setdefault(json.dumps([change, seed]), {}) or said[json.dumps([change, seed])].update(
-                    school.ballots(base | change, seed)
-                )
+            asked_for = [json.dumps([change, seed]) for change in members]
+            for key, change in zip(asked_for, members, strict=True):
+                if key not in said:
+                    said[key] = school.ballots(base | change, seed)
             spent = time.process_time() - began
-            found = scores(school.cases, [said[json.dumps([change, seed])] for change in members], params, asked.key)
+            found = scores(school.cases, [said[key] for key in asked_for], params, asked.key)
             row = {"recipe": name, "seed": seed} | found | {"CPU s": round(spent)}
             print(json.dumps(row), flush=True)
             with asked.out.open("a") as file:
