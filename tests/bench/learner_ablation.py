@@ -10,7 +10,7 @@ photos to answer is not looked at but with `--key`: once, when all is decided.
 
 import argparse
 import json
-import os
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,16 +23,14 @@ import yaml
 from visage.albums import Album, Look, read_album
 from visage.answers import EnsembleParams, judge
 from visage.ballots import Ballots, Cases, line_up, list_cases
-from visage.checkpoints import read_checkpoint
 from visage.courses import course
 from visage.crew import device
 from visage.labels import Task, joint_code, read_tasks
 from visage.lessons import learn
 from visage.params import load, parse, read
-from visage.predictions import look_of, probabilities
+from visage.predictions import look_of, predict
 from visage.recipes import TrainParams
 from visage.scores import macro_f1
-from visage.training import planes
 
 PROJECT = Path(__file__).parents[2]
 
@@ -71,23 +69,15 @@ class School:
         true = set(self.photos.loc[self.photos["split"] == "train", "photo"])
         places = np.flatnonzero(album.rows["photo"].isin(true))
         seen = Album(album.pixels[places], album.digests[places], album.rows.iloc[places].reset_index(drop=True))
-        lessons, everyone = course(self.photos, self.folds, tasks, seen), planes(album.pixels)
-        of_person = self.folds.set_index("person")["fold"].astype(int)
-        known = album.rows[["photo"]].merge(self.photos[["photo", "split", "person"]], on="photo")
-        fold_of = known["person"].map(of_person)
+        lessons = course(self.photos, self.folds, tasks, seen)
         for fold in lessons.folds:
             made = learn(lessons, fold, recipe, device=device(), told=lambda row: None)
-            path = self.data / f".ablation.{os.getpid()}.safetensors"
-            path.write_bytes(made["checkpoint"])
-            network, card = read_checkpoint(path, device())
-            path.unlink()
-            held = ((known["split"] == "train") & (fold_of == fold)).to_numpy()
-            rows = np.flatnonzero(held | (known["split"] == "eval").to_numpy())
-            for task in tasks:
-                shares = probabilities(network, card, everyone[rows], task=task.name, tta=self.tta)
-                table = pd.DataFrame({"photo": known["photo"].to_numpy()[rows], "fold": fold})
-                table["kind"] = np.where(held[rows], "held_out", "eval")
-                yield task, table.assign(**dict(zip(task.classes, shares.T, strict=True)))
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "fold.safetensors"
+                file.write_bytes(made["checkpoint"])
+                for task in tasks:
+                    said = predict([file], task.name, album, self.photos, self.folds, tta=self.tta, device=device())
+                    yield from ((task, rows) for rows in said)
 
 
 def scores(cases: Cases, members: Sequence[dict], params: EnsembleParams, key: Path | None) -> dict[str, float]:
