@@ -25,7 +25,7 @@ from visage.answers import EnsembleParams, judge
 from visage.ballots import Ballots, Cases, line_up, list_cases
 from visage.courses import course
 from visage.crew import device
-from visage.labels import Task, joint_code, read_tasks
+from visage.labels import Task, joint_code, read_tasks, split_code
 from visage.lessons import learn
 from visage.params import load, parse, read
 from visage.predictions import look_of, predict
@@ -66,10 +66,7 @@ class School:
         return {t.name: line_up(pd.concat(said[t.name]), self.cases, t, t.name) for t in self.tasks}
 
     def answers(self, tasks: Sequence[Task], recipe: TrainParams, album: Album) -> Iterator[tuple[Task, pd.DataFrame]]:
-        true = set(self.photos.loc[self.photos["split"] == "train", "photo"])
-        places = np.flatnonzero(album.rows["photo"].isin(true))
-        seen = Album(album.pixels[places], album.digests[places], album.rows.iloc[places].reset_index(drop=True))
-        lessons = course(self.photos, self.folds, tasks, seen)
+        lessons = course(self.photos, self.folds, tasks, album)
         for fold in lessons.folds:
             made = learn(lessons, fold, recipe, device=device(), told=lambda row: None)
             with tempfile.TemporaryDirectory() as folder:
@@ -100,8 +97,7 @@ def on_key(cases: Cases, answers: Sequence[np.ndarray], key: Path) -> dict[str, 
     known = pd.read_csv(key).set_index("ImageID")["ans"]
     true = known.loc[[Path(photo).name for photo in cases.evals]].to_numpy()
     found = {"joint": macro_f1(true, joint_code(answers, cases.tasks))}
-    sizes = [len(task.classes) for task in cases.tasks]
-    for task, answer, truth in zip(cases.tasks, answers, np.unravel_index(true, sizes), strict=True):
+    for task, answer, truth in zip(cases.tasks, answers, split_code(true, cases.tasks), strict=True):
         found[task.name] = macro_f1(truth, answer)
     return found
 
@@ -122,11 +118,11 @@ def main() -> None:
     base |= {"weights": asked.weights} if asked.weights else {}
     params, school = load(EnsembleParams, "ensemble", path=PROJECT / "params.yaml"), School(asked.data, asked.tta)
     rows = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
-    done = {(row["recipe"], row["seed"], bool(asked.key)) for row in rows if ("key joint" in row) >= bool(asked.key)}
+    done = {(row["recipe"], row["seed"]) for row in rows if "key joint" in row or not asked.key}
     said: dict[str, dict] = {}
     for seed in asked.seeds:
         for name in asked.only or list(book):
-            if (name, seed, bool(asked.key)) in done:
+            if (name, seed) in done:
                 continue
             began, members = time.process_time(), book[name] if isinstance(book[name], list) else [book[name]]
             asked_for = [json.dumps([change, seed]) for change in members]
