@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.drawn_lessons import MASK, TASKS, colour_of, people, write_crops, write_set
-from visage.albums import MARKS, Look, above_chin, composite, read_album, read_transplants
+from visage.albums import MARKS, Look, above_chin, composite, read_album, read_transplants, resized
 from visage.pictures import encode, write_pictures
 from visage.transplants import columns
 
@@ -27,6 +27,11 @@ def test_only_wanted_pictures_are_decoded(tmp_path: Path) -> None:
 def test_pictures_come_out_at_the_size_that_was_asked_for(tmp_path: Path) -> None:
     crops = write_crops(tmp_path / "crops", people(2))
     assert read_album(crops, tmp_path, Look(16, 40)).pixels.shape[1:] == (16, 40, 3)
+
+
+def test_trimming_leaves_the_middle_of_picture_and_matte() -> None:
+    image = np.arange(32 * 24, dtype=np.int16).reshape(32, 24)
+    assert np.array_equal(resized(image, Look(16, 12, trim=0.25)), image[8:24, 6:18])
 
 
 def test_the_matte_of_the_same_photo_cuts_it_out(tmp_path: Path) -> None:

@@ -186,7 +186,8 @@ def test_without_a_matte_hair_counts_as_background():
 
 TASK = Task("mask", ("worn", "not worn"), "mask")
 RECIPE = TrainParams(
-    height=32, width=24, keep="all", fill=(0, 0, 0), standardise="fold", backbone="cnn", weights="none", unfreeze="all",
+    height=32, width=24, trim=0.0, keep="all", fill=(0, 0, 0), standardise="fold",
+    backbone="cnn", weights="none", unfreeze="all",
     hidden=(), dropout=0.0, joint=False, head="classes", spread=1.0, old_from=None, focal=0.0, smoothing=0.0,
     class_weights="none", f1_weight=0.0, sampling="shuffled", flip=0.0, shift=0.0, scale=0.0, rotate=0.0, jitter=0.0,
     noise=0.0, blur=0.0, erase=0.0, mix=0.0, mixup=0.0, cutmix=0.0, epochs=1, batch=8, optimiser="adamw", lr=0.1,
@@ -237,6 +238,14 @@ def test_every_face_is_seen_by_the_fold_that_never_saw_the_person(folder):
     assert picture.dtype == np.uint8 and picture.shape[1] > sheet(
         album.pixels, seen.cam, seen.fine, rows["code"].to_numpy(), TASK.classes, people=False
     ).shape[1]  # fmt: skip
+
+
+def test_the_parts_of_a_trimmed_picture_are_the_middle_of_the_whole(folder, tmp_path):
+    whole, trimmed = (
+        read_regions(folder / "crops", tmp_path, {"1.jpg"}, look)["1.jpg"]
+        for look in (Look(64, 48), Look(32, 24, trim=0.25))
+    )
+    assert len(np.unique(trimmed)) > 2 and np.array_equal(trimmed, whole[16:48, 12:36])
 
 
 def test_faces_are_chosen_evenly_and_alike_for_any_order_of_the_table():

@@ -27,6 +27,17 @@ def test_every_family_gives_one_answer_per_head(family: str) -> None:
     assert HEADS[1].class_logits(torch.zeros(2, 3)).shape == (2, 2)
 
 
+@pytest.mark.parametrize(("family", "width"), [
+    ("alexnet", 9216), ("mobilenet_v3_small", 576), ("efficientnet_b0", 1280), ("convnext_tiny", 768),
+])  # fmt: skip
+def test_features_are_read_before_the_hidden_layers_of_the_original_classifier(family: str, width: int) -> None:
+    backbone, lost = backbone_of(recipe(backbone=family, **SMALL))
+    assert backbone.eval()(torch.rand(2, 3, 64, 64)).flatten(1).shape == (2, width)
+    assert not [name for name in backbone.state_dict() if name.startswith(tuple(lost))]
+    kept = [name for name in backbone.state_dict() if name.startswith("classifier.")]
+    assert bool(kept) == (family == "convnext_tiny")  # its last norm
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_last_blocks_are_free_and_no_others(family: str) -> None:
     backbone, _ = backbone_of(recipe(backbone=family, **SMALL))

@@ -83,7 +83,7 @@ def house(tmp_path_factory):
     params["explain"]["member"] = "small"
     (home / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     yield home
-    shutil.rmtree(home / "models/classifiers", ignore_errors=True)  # AlexNet's weights are 228 MB each time
+    shutil.rmtree(home / "models/classifiers", ignore_errors=True)  # ResNet-50's weights are 94 MB each time
     shutil.rmtree(home / ".dvc/cache", ignore_errors=True)
 
 

@@ -20,12 +20,13 @@ CHIN = 0.85  # the chin lies this far below the mouth, in distances from the eye
 
 @dataclass(frozen=True)
 class Look:
-    """The size of a picture (pixels), what of it is kept, and the colour of the rest."""
+    """The size of a picture (pixels), what of the crop it shows and keeps, and the colour of the rest."""
 
     height: int
     width: int
     keep: str = "all"
     fill: tuple[int, int, int] = (0, 0, 0)
+    trim: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,9 @@ def developed(entry: dict[str, Any], look: Look) -> tuple[dict[str, Any], np.nda
 
 
 def resized(image: np.ndarray, look: Look) -> np.ndarray:
+    """The image at the look's size, less what is trimmed from each side."""
+    top, left = (round(side * look.trim) for side in image.shape[:2])
+    image = image[top : image.shape[0] - top, left : image.shape[1] - left]
     shrinks = image.shape[0] > look.height
     return cv2.resize(image, (look.width, look.height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 

@@ -1,4 +1,4 @@
-"""Backbones: torchvision's classifiers without their last layer, and two small ones of ours."""
+"""Backbones: torchvision's networks without their classifier, and two small ones of ours."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -13,15 +13,18 @@ SMALL = ("cnn", "mlp")
 PATCH = 32  # a multiple of the patch of torchvision's ViTs (16 or 32; vit_h_14 wants weights, and so its own size)
 
 
-def backbone_of(recipe: TrainParams) -> tuple[nn.Module, str]:
-    """The recipe's backbone, and the name of the layer that it lost ('' if none)."""
+def backbone_of(recipe: TrainParams) -> tuple[nn.Module, list[str]]:
+    """The recipe's backbone, and the names of the layers that it lost."""
     if recipe.backbone in SMALL:
-        return (cnn() if recipe.backbone == "cnn" else mlp(recipe)), ""
+        return (cnn() if recipe.backbone == "cnn" else mlp(recipe)), []
     return beheaded(recipe)
 
 
-def beheaded(recipe: TrainParams) -> tuple[nn.Module, str]:
-    """A torchvision classifier without its last layer, and that layer's name."""
+def beheaded(recipe: TrainParams) -> tuple[nn.Module, list[str]]:
+    """A torchvision network without the layers that turn its features into a thousand classes, and their names.
+
+    Hidden layers of a classifier (of AlexNet, VGG, MobileNetV3 ...) were made for those classes, and go with it.
+    """
     from torchvision import models
 
     name = recipe.backbone
@@ -41,13 +44,21 @@ def beheaded(recipe: TrainParams) -> tuple[nn.Module, str]:
         if getattr(layer, "out_features", getattr(layer, "out_channels", 0)) == 1000
     ][-1]
     parent, _, leaf = last.rpartition(".")
-    setattr(model.get_submodule(parent), leaf, nn.Identity())
+    holder, lost = model.get_submodule(parent), [leaf]
+    if isinstance(holder, nn.Sequential):
+        names = list(holder._modules)
+        first = next(
+            place for place, layer in enumerate(holder) if isinstance(layer, nn.Dropout | nn.Linear | nn.Conv2d)
+        )
+        lost = names[first : names.index(leaf) + 1]
+    for name in lost:
+        setattr(holder, name, nn.Identity())
     for layer in model.modules():
-        if isinstance(layer, nn.Dropout) and layer.p:  # AlexNet, VGG and others bring some: it is the recipe's to say
+        if isinstance(layer, nn.Dropout) and layer.p:  # Inception and others bring some: it is the recipe's to say
             layer.p = recipe.dropout
     if recipe.weights == "none" and not any("norm" in type(layer).__name__.lower() for layer in model.modules()):
         model.apply(awaken)
-    return model, last
+    return model, [f"{parent}.{name}".lstrip(".") for name in lost]
 
 
 def awaken(layer: nn.Module) -> None:

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
 
-from visage.albums import Look
+from visage.albums import Look, resized
 from visage.attention import blanked, grad_cam, integrated_gradients, shares
 from visage.boxes import LANDMARKS
 from visage.checkpoints import read_card, read_checkpoint
@@ -64,13 +63,13 @@ def read_regions(crops: Path, mattes: Path, wanted: set[str], look: Look) -> dic
         for row in table.to_pylist()
         if row["photo"] in wanted and row[LANDMARKS[0]] is not None
     }
+    marks = {photo: (points - look.trim) / (1 - 2 * look.trim) for photo, points in marks.items()}
     size = (look.width, look.height)
     found = {photo: region_map(points * size, size[::-1]) for photo, points in marks.items()}
     for table in read_pictures(mattes, ["photo", "image"]) if has_pictures(mattes) else ():
         for photo, data in zip(table["photo"].to_pylist(), table["image"].to_pylist(), strict=True):
             if photo in marks:
-                matte = cv2.resize(decode(data), size, interpolation=cv2.INTER_AREA)
-                found[photo] = region_map(marks[photo] * size, size[::-1], matte)
+                found[photo] = region_map(marks[photo] * size, size[::-1], resized(decode(data), look))
     return found
 
 

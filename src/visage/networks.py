@@ -45,6 +45,10 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.zeros(3, 1, 1))
         self.register_buffer("std", torch.ones(3, 1, 1))
         width = self.measure(recipe)
+        frozen = (
+            recipe.unfreeze == "head"
+        )  # such features come in every scale, and no layer before the heads can mend it
+        self.norm = nn.BatchNorm1d(width, affine=False) if frozen else nn.Identity()
         self.heads = nn.ModuleList(answer(width, recipe.hidden, head.outputs, recipe.dropout) for head in heads)
 
     def measure(self, recipe: TrainParams) -> int:
@@ -72,6 +76,7 @@ class Network(nn.Module):
         return self.backbone(pictures.contiguous(memory_format=torch.channels_last)).flatten(1)
 
     def answers(self, features: Tensor) -> list[Tensor]:
+        features = self.norm(features)
         return [head(features).float() for head in self.heads]
 
     def forward(self, pictures: Tensor) -> list[Tensor]:

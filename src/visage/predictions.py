@@ -31,7 +31,7 @@ class PredictParams:
 
 def look_of(recipe: TrainParams) -> Look:
     """How pictures are prepared for networks of this recipe: in training and prediction alike."""
-    return Look(recipe.height, recipe.width, recipe.keep, recipe.fill)
+    return Look(recipe.height, recipe.width, recipe.keep, recipe.fill, recipe.trim)
 
 
 def fold_files(folder: Path) -> list[Path]:

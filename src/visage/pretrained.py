@@ -1,5 +1,6 @@
 """Weights made elsewhere: found or fetched, read without running anything in them, loaded strictly."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -48,13 +49,13 @@ def fetch(url: str, path: Path) -> None:
         ) from None
 
 
-def load_backbone(backbone: nn.Module, path: Path, lost: str) -> None:
-    """Weights into the backbone, strictly: only the head, which is learnt anew, may be missing or too much."""
+def load_backbone(backbone: nn.Module, path: Path, lost: Sequence[str]) -> None:
+    """Weights into the backbone, strictly: only its lost layers, for which ours are learnt, may be there besides."""
     found = read_tensors(path)
     if any(name.startswith("backbone.") for name in found):  # a checkpoint of ours
         found = {name.removeprefix("backbone."): one for name, one in found.items() if name.startswith("backbone.")}
-    spare = (f"{lost}.", "aux", "AuxLogits.") if lost else ()
-    found = {name: one for name, one in found.items() if not (spare and name.startswith(spare))}
+    spare = tuple(f"{name}." for name in lost) + (("aux", "AuxLogits.") if lost else ())
+    found = {name: one for name, one in found.items() if not name.startswith(spare)}
     wanted = backbone.state_dict()
     wrong = sorted(found.keys() ^ wanted.keys()) + sorted(
         n for n in found.keys() & wanted.keys() if found[n].shape != wanted[n].shape

@@ -32,6 +32,7 @@ class TrainParams:
     # the pictures
     height: int
     width: int
+    trim: float
     keep: Literal["all", "person", "face"]
     fill: tuple[int, int, int]
     standardise: Literal["fold", "imagenet"]
@@ -99,6 +100,8 @@ class TrainParams:
                 if getattr(self, name) <= 0
             ),
         ]
+        if not 0 <= self.trim < 0.5:
+            problems.append(f"trim is {self.trim}, and should be from 0 (the whole crop) to below 0.5.")
         if not 0 <= self.ema < 1:
             problems.append(f"ema is {self.ema}, and should be 0 (off) or a share below 1, such as 0.99.")
         if isinstance(self.unfreeze, int) and self.unfreeze < 1:

@@ -101,10 +101,13 @@ def acquaint(network: Network, lesson: Lesson, rows: Tensor, recipe: TrainParams
     norms = [layer for layer in network.train().modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     for layer in norms:
         layer.momentum = 1.0
-    if norms and lesson.features is None:
-        some = rows[:: max(1, len(rows) // recipe.batch)][: recipe.batch]
+    if norms:
+        some = lesson.pictures[rows[:: max(1, len(rows) // recipe.batch)][: recipe.batch]]
         with fast(rows.device, recipe):
-            network(floats(taken(lesson.pixels, lesson.pictures[some])))
+            if lesson.features is None:
+                network(floats(taken(lesson.pixels, some)))
+            else:
+                network.answers(lesson.features[some, 0])
     for layer in norms:
         layer.momentum = 0.1
 
@@ -153,12 +156,9 @@ def planes(pixels: np.ndarray) -> Tensor:
 
 
 def fast(device: torch.device, recipe: TrainParams) -> torch.autocast:
-    """The recipe's precision where the hardware is made for it, else 32 bits."""
-    kind = getattr(torch, recipe.precision)
-    able = device.type == "cuda" or (
-        device.type == "cpu" and kind is torch.bfloat16 and torch.cpu._is_avx512_bf16_supported()
-    )
-    return torch.autocast(device.type, kind if able else torch.bfloat16, enabled=able and kind is not torch.float32)
+    """The recipe's precision on a GPU. Processors count in 32 bits: some claim bfloat16 and end the process at it."""
+    enabled = device.type == "cuda" and recipe.precision != "float32"
+    return torch.autocast(device.type, getattr(torch, recipe.precision) if enabled else None, enabled=enabled)
 
 
 @torch.no_grad()
