@@ -62,16 +62,14 @@ def shifted(pictures: Tensor, share: float, random: Generator) -> Tensor:
     """Moved by whole pixels, the edge repeated: a fraction of what resampling costs."""
     count, channels, height, width = pictures.shape
     down, across = round(share * height), round(share * width)
-    tall = torch.cat(
-        [pictures[:, :, :1].expand(-1, -1, down, -1), pictures, pictures[:, :, -1:].expand(-1, -1, down, -1)], 2
-    )
-    wide = torch.cat([tall[..., :1].expand(-1, -1, -1, across), tall, tall[..., -1:].expand(-1, -1, -1, across)], 3)
+    left, right = (edge.expand(-1, -1, -1, across) for edge in (pictures[..., :1], pictures[..., -1:]))
+    wide = torch.cat([left, pictures, right], 3)
     rows = wide.view(-1).unfold(0, width, 1)  # a view: every stretch of pixels that a row may come from
-    y = torch.randint(2 * down + 1, (count, 1, 1), generator=random, device=random.device)
+    y = torch.randint(-down, down + 1, (count, 1, 1), generator=random, device=random.device)
     x = torch.randint(2 * across + 1, (count, 1, 1), generator=random, device=random.device)
     planes = torch.arange(count * channels, device=random.device).view(count, channels, 1)
-    first = planes * wide.shape[2] + torch.arange(height, device=random.device) + y
-    return rows.index_select(0, (first * wide.shape[3] + x).flatten()).view_as(pictures)
+    taken = planes * height + (torch.arange(height, device=random.device) + y).clamp(0, height - 1)
+    return rows.index_select(0, (taken * wide.shape[3] + x).flatten()).view_as(pictures)
 
 
 def resampled(pictures: Tensor, recipe: TrainParams, random: Generator) -> Tensor:
@@ -89,16 +87,15 @@ def resampled(pictures: Tensor, recipe: TrainParams, random: Generator) -> Tenso
 
 
 def coloured(pictures: Tensor, strength: float, random: Generator) -> Tensor:
-    """Brightness, contrast and saturation, each by up to 1 +- strength."""
+    """Brightness, contrast and saturation, each by up to 1 +- strength: a matrix and an offset per picture."""
     light, contrast, saturation = (
-        uniform(len(pictures), 1 - strength, 1 + strength, random).view(-1, 1, 1, 1) for _ in range(3)
+        uniform(len(pictures), 1 - strength, 1 + strength, random).view(-1, 1, 1) for _ in range(3)
     )
-    red, green, blue = pictures.unbind(1)
-    grey = (red * GREY[0]).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2])[:, None]
-    middle = grey.mean((2, 3), keepdim=True)
+    grey = torch.tensor(GREY, device=pictures.device)
+    middle = (pictures.mean((2, 3)) @ grey).view(-1, 1, 1)
     # contrast * (saturation * x + (1 - saturation) * grey - middle) + middle, all times light
-    rest = grey.mul_(light * contrast * (1 - saturation)).add_(middle * (1 - contrast) * light)
-    return (pictures * (light * contrast * saturation)).add_(rest)
+    mixing = light * contrast * (saturation * torch.eye(3, device=grey.device) + (1 - saturation) * grey)
+    return torch.baddbmm(light * (1 - contrast) * middle, mixing, pictures.flatten(2)).view_as(pictures)
 
 
 def blurred(pictures: Tensor, strength: float, random: Generator) -> Tensor:

@@ -134,14 +134,14 @@ def attempt(
 ) -> tuple[list[Tensor], list[Targets]]:
     """The network's answers to a varied batch, and what was wanted."""
     wanted = [targets[rows] for targets in lesson.targets]
+    if lesson.features is not None:  # the variation of a frozen backbone is to see the mirror image
+        view = (torch.arange(len(rows), device=rows.device) < turned(len(rows), recipe)).long()
+        seen = lesson.features[lesson.pictures[rows], view.clamp_max(lesson.features.shape[1] - 1)]
+        with fast(rows.device, recipe):
+            return ask.answers(seen), wanted
+    with torch.no_grad():
+        pictures, wanted = varied(taken(lesson.pixels, lesson.pictures[rows]), wanted, recipe, random)
     with fast(rows.device, recipe):
-        if lesson.features is not None:  # the variation of a frozen backbone is to see the mirror image
-            view = (torch.arange(len(rows), device=rows.device) < turned(len(rows), recipe)).long()
-            return ask.answers(
-                lesson.features[lesson.pictures[rows], view.clamp_max(lesson.features.shape[1] - 1)]
-            ), wanted
-        with torch.no_grad():
-            pictures, wanted = varied(taken(lesson.pixels, lesson.pictures[rows]), wanted, recipe, random)
         return ask(pictures), wanted
 
 

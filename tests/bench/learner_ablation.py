@@ -3,8 +3,8 @@
     python -m tests.bench.learner_ablation data tests/bench/faces300.yaml --out rows.jsonl --weights features.pth
 
 `data` is what the pipeline leaves after `cut_out` (photos.csv, tasks.json, folds.csv, crops, mattes); the YAML file
-names recipes: `base` overrides params.yaml's `train`, and every other entry overrides base, by itself or, where it is a
-list, as several members that are blended. Finished rows stay in the file and are not learnt again. The key of the
+names recipes: `base` is a member of params.yaml, and every other entry changes it or names another member; a list of
+such is blended. Finished rows stay in the file and are not learnt again. The key of the
 photos to answer is not looked at but with `--key`: once, when all is decided.
 """
 
@@ -113,25 +113,30 @@ def main() -> None:
     words.add_argument("--weights", help="in place of the base recipe's")
     words.add_argument("--key", type=Path, help="answers.csv; read it once, when all is decided")
     asked = words.parse_args()
-    book = yaml.safe_load(asked.recipes.read_text())
-    base = read(PROJECT / "params.yaml")["train"] | book.pop("base")
-    base |= {"weights": asked.weights} if asked.weights else {}
+    book, known = yaml.safe_load(asked.recipes.read_text()), read(PROJECT / "params.yaml")
+    base = book.pop("base")
+
+    def recipe(entry: str | dict) -> dict[str, Any]:
+        named = known["train"] | known["members"][entry if isinstance(entry, str) else base]
+        return named | ({} if isinstance(entry, str) else entry) | ({"weights": asked.weights} if asked.weights else {})
+
     params, school = load(EnsembleParams, "ensemble", path=PROJECT / "params.yaml"), School(asked.data, asked.tta)
     rows = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
     done = {(row["recipe"], row["seed"]) for row in rows if "key joint" in row or not asked.key}
-    said: dict[str, dict] = {}
+    learnt: dict[str, tuple[dict, float]] = {}  # what members say, and the processor seconds it took
     for seed in asked.seeds:
         for name in asked.only or list(book):
             if (name, seed) in done:
                 continue
-            began, members = time.process_time(), book[name] if isinstance(book[name], list) else [book[name]]
-            asked_for = [json.dumps([change, seed]) for change in members]
-            for key, change in zip(asked_for, members, strict=True):
-                if key not in said:
-                    said[key] = school.ballots(base | change, seed)
-            spent = time.process_time() - began
-            found = scores(school.cases, [said[key] for key in asked_for], params, asked.key)
-            row = {"recipe": name, "seed": seed} | found | {"CPU s": round(spent)}
+            members = [recipe(entry) for entry in (book[name] if isinstance(book[name], list) else [book[name]])]
+            keys = [json.dumps([member, seed]) for member in members]
+            for key, member in zip(keys, members, strict=True):
+                if key not in learnt:
+                    began = time.process_time()
+                    learnt[key] = school.ballots(member, seed), time.process_time() - began
+            chosen = [learnt[key] for key in keys]
+            found = scores(school.cases, [said for said, _ in chosen], params, asked.key)
+            row = {"recipe": name, "seed": seed} | found | {"CPU s": round(sum(spent for _, spent in chosen))}
             print(json.dumps(row), flush=True)
             with asked.out.open("a") as file:
                 file.write(json.dumps(row) + "\n")
