@@ -1,5 +1,6 @@
 """Recipes: shared, overridden by member and task, and checked after merging."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -31,6 +32,13 @@ def test_a_task_overrides_a_member_and_a_member_the_shared_recipe(tmp_path: Path
 def test_a_joint_member_is_the_same_for_every_task(tmp_path: Path) -> None:
     path = written(tmp_path, members={"first": {"joint": True}}, tasks={"age": {"epochs": 9}})
     assert load_recipe("age", "first", path) == load_recipe("mask", "first", path)
+
+
+def test_every_member_of_the_project_is_legal_and_may_begin_as_another_does() -> None:
+    path = Path(__file__).parents[1] / "params.yaml"
+    members = yaml.safe_load(path.read_text())["members"]
+    recipes = {member: load_recipe(task, member, path) for member in members for task in ("mask", "age")}
+    assert dataclasses.replace(recipes["gentle"], backbone_lr=recipes["photos"].backbone_lr) == recipes["photos"]
 
 
 def test_a_misspelt_key_of_a_task_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
