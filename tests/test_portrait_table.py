@@ -25,12 +25,7 @@ TASKS = {
     "face_type": {"label": "face_type", "classes": list(FACES), "epochs": 20},
 }
 MEMBERS = {
-    "alexnet": {
-        "backbone": "alexnet",
-        "joint": True,
-        "epochs": 2,
-        "lr": 0.0003,
-    },  # its 57 million weights are learnt once
+    "alexnet": {"backbone": "alexnet", "joint": True, "epochs": 2, "lr": 0.0003},
     "resnet": {"backbone": "resnet50", "unfreeze": 10, "epochs": 2},
     "small": {"backbone": "cnn"},
     "plain": {"backbone": "mlp"},
