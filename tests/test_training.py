@@ -123,6 +123,15 @@ def test_frozen_features_learn_what_the_whole_frozen_network_would() -> None:
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 
+def test_the_scale_of_frozen_features_does_not_matter() -> None:
+    network = build(recipe(unfreeze="head"), [CLASSES, YEARS]).train()
+    features = torch.rand(64, network.heads[0][-1].in_features)
+    for a, b in zip(network.answers(features), network.answers(1000 * features + 7), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-2, rtol=1e-2)
+    whole = build(recipe(), [CLASSES, YEARS]).train()
+    assert not torch.allclose(whole.answers(features)[0], whole.answers(1000 * features + 7)[0], atol=1e-2)
+
+
 def test_balanced_sampling_draws_rare_classes_as_often() -> None:
     codes = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
     some = Lesson(torch.zeros(1000, 3, 1, 1, dtype=torch.uint8), torch.arange(1000), [codes], [])
