@@ -4,8 +4,8 @@
 
 `data` is what the pipeline leaves after `cut_out` (photos.csv, tasks.json, folds.csv, crops, mattes); the YAML file
 names recipes: `base` is a member of params.yaml, and every other entry changes it or names another member; a list of
-such is blended. Finished rows stay in the file and are not learnt again. The key of the photos to answer is not looked at
-but with `--key`: once, when all is decided.
+such is blended. Finished rows stay in the file and are not learnt again. The key of the photos to answer is not looked
+at but with `--key`: once, when all is decided.
 """
 
 import argparse
