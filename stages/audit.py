@@ -2,24 +2,19 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from visage.doubts import AuditParams, find_doubts
-from visage.labels import read_tasks
-from visage.params import load
-from visage.stage import run
+from visage.ensemble.label_issues import AuditParams, find_label_issues
+from visage.formats.tables import read_answers, read_train_photos
+from visage.formats.tasks import read_tasks
+from visage.runtime.params import load
+from visage.runtime.stage import run
 
 
 def main(photos: Path, tasks: Path, answers: Path, doubts: Path) -> None:
     params = load(AuditParams, "audit")
-    table, said = (pd.read_csv(path, dtype={"person": str}, keep_default_na=False) for path in (photos, answers))
-    found = find_doubts(table[table["split"] == "train"], said, read_tasks(tasks), params.share)
-    found.to_csv(doubts, index=False)
-    print(f"{found['source'].nunique()} doubts, of which {found[sure(found)]['source'].nunique()} are likely mistakes")
-
-
-def sure(found: pd.DataFrame) -> pd.Series:
-    return found["confidence"].astype(float) > 0.5
+    issues = find_label_issues(read_train_photos(photos), read_answers(answers), read_tasks(tasks), params.share)
+    issues.to_csv(doubts, index=False)
+    likely = issues[issues["confidence"].astype(float) > 0.5]
+    print(f"{issues['source'].nunique()} doubts, of which {likely['source'].nunique()} are likely mistakes")
 
 
 if __name__ == "__main__":

@@ -7,18 +7,20 @@ TRUE is a Pascal VOC folder (annotations/ and images/) or a table photo,x0,y0,x1
 import json
 from pathlib import Path
 
-from visage.charts import save
-from visage.comparison import CompareDetectorsParams, compared, read_true
-from visage.detector_charts import detector_chart
-from visage.params import load
-from visage.stage import run
+from visage.charts import save_chart
+from visage.faces.comparison import CompareDetectorsParams, compare_detectors, read_true_boxes
+from visage.faces.detector_charts import draw_detector_chart
+from visage.runtime.params import load
+from visage.runtime.stage import run
 
 
 def main(true: Path, scores: Path, chart: Path, *asked: Path) -> None:
-    faces, root = read_true(true)
-    table = compared(faces, root, [str(one) for one in asked], load(CompareDetectorsParams, "compare_detectors"))
+    faces, root = read_true_boxes(true)
+    table = compare_detectors(
+        faces, root, [str(one) for one in asked], load(CompareDetectorsParams, "compare_detectors")
+    )
     scores.write_text(json.dumps(table, indent=2) + "\n")
-    save(detector_chart(table), chart)
+    save_chart(draw_detector_chart(table), chart)
 
 
 if __name__ == "__main__":

@@ -1,37 +1,32 @@
 """Cut one face out of every photo; a box drawn by hand beats the detected one."""
 
+from functools import partial
 from pathlib import Path
 
-import pandas as pd
 from tqdm import tqdm
 
-from visage.boxes import chosen_boxes, read_boxes, read_hand_boxes
-from visage.crew import spread
-from visage.crops import COLUMNS, CropParams, cutter
-from visage.memo import Memo, digest, remembering, source_digest
-from visage.params import load
-from visage.photos import photo_digest
-from visage.pictures import in_shards, write_pictures
-from visage.stage import run
+from visage.faces.boxes import choose_boxes, read_boxes, read_manual_boxes
+from visage.faces.crops import COLUMNS, CropParams, make_cropper
+from visage.formats.photos import photo_digest
+from visage.formats.shards import shard_order, write_shards
+from visage.formats.tables import read_photos
+from visage.runtime.memo import Memo
+from visage.runtime.parallel import map_threads
+from visage.runtime.params import load
+from visage.runtime.stage import run
 
-PART = 1024  # faces in memory as dicts at a time, so that many photos need no more than few
 
-
-def main(raw: Path, photos: Path, found: Path, drawn: Path, crops: Path) -> None:
-    params, table = load(CropParams, "crop"), pd.read_csv(photos, dtype=str).astype({"width": int, "height": int})
-    faces = chosen_boxes(table, read_boxes(found), read_hand_boxes(drawn, table), params.missing)
-    ordered = faces.loc[in_shards(faces.index)].reset_index()
-    same = digest(params, source_digest("crops"))
-
-    def digests(some: list[dict]) -> list[str]:
-        data = spread(lambda face: photo_digest(raw, face["photo"]), some)
-        return [digest(same, repr(sorted(face.items())), one) for face, one in zip(some, data, strict=True)]
-
-    with Memo("crop") as memo:
-        parts = (ordered.iloc[start : start + PART].to_dict("records") for start in range(0, len(ordered), PART))
-        make = cutter(raw, params)
-        rows = (row for part in parts for row in remembering(memo, part, digests, lambda new: spread(make, new)))
-        write_pictures(crops, tqdm(rows, "crop", len(ordered), unit=" photos"), COLUMNS)
+def main(raw: Path, photos: Path, detected: Path, manual: Path, crops: Path) -> None:
+    params, table = load(CropParams, "crop"), read_photos(photos)
+    faces = choose_boxes(table, read_boxes(detected), read_manual_boxes(manual, table), params.missing)
+    ordered = faces.loc[shard_order(faces.index)].reset_index()
+    with Memo("crop", params, code="visage.faces.crops") as memo:
+        rows = memo.map(
+            partial(map_threads, make_cropper(raw, params)),
+            (face._asdict() for face in ordered.itertuples(index=False)),
+            key=lambda face: [face, photo_digest(raw, face["photo"])],
+        )
+        write_shards(crops, tqdm(rows, "crop", len(ordered), unit=" photos"), COLUMNS)
     counts = faces["by"].value_counts()
     print(f"{memo}. Boxes: {', '.join(f'{count:,} by {by}' for by, count in counts.items())}.")
 

@@ -5,32 +5,29 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from visage.crew import spread
-from visage.detectors import COLUMNS, DetectParams, find_faces, weights_of
-from visage.memo import Memo, digest, file_digest, remembering, source_digest
-from visage.params import load
-from visage.photos import photo_digest
-from visage.stage import run
+from visage.faces.detectors import COLUMNS, DetectParams, detect_faces, find_weights
+from visage.formats.photos import photo_digest
+from visage.formats.tables import read_photos
+from visage.runtime.memo import Memo, file_digest
+from visage.runtime.params import load
+from visage.runtime.stage import run
 
 
 def main(raw: Path, photos: Path, boxes: Path, missed: Path) -> None:
-    params, keys = load(DetectParams, "detect"), pd.read_csv(photos, dtype=str)["photo"].tolist()
-    weights = weights_of(params)
-    same = digest(params, source_digest("detectors"), file_digest(weights) if weights else "")
-
-    def digests(some: list[str]) -> list[str]:
-        return [
-            digest(same, photo, data)
-            for photo, data in zip(some, spread(lambda one: photo_digest(raw, one), some), strict=True)
-        ]
-
-    with Memo("detect") as memo:
-        rows = remembering(memo, keys, digests, lambda new: find_faces(raw, new, params), chunk=512)
+    params, keys = load(DetectParams, "detect"), read_photos(photos)["photo"].tolist()
+    weights = find_weights(params)
+    with Memo("detect", params, file_digest(weights) if weights else "", code="visage.faces.detectors") as memo:
+        rows = memo.map(
+            lambda new: detect_faces(raw, new, params),
+            keys,
+            key=lambda photo: [photo, photo_digest(raw, photo)],
+            chunk=512,
+        )
         found = pd.DataFrame(tqdm(rows, "detect", len(keys), unit=" photos"), columns=list(COLUMNS))
     found.to_csv(boxes, index=False)
-    nobody = found.loc[found["source"] == "none", ["photo"]]
-    nobody.to_csv(missed, index=False)
-    print(f"{memo}. {len(nobody)} of {len(keys)} photos have no face; {missed} names them.")
+    without = found.loc[found["source"] == "none", ["photo"]]
+    without.to_csv(missed, index=False)
+    print(f"{memo}. {len(without)} of {len(keys)} photos have no face; {missed} names them.")
 
 
 if __name__ == "__main__":

@@ -1,46 +1,53 @@
 """Where the networks look, on people they never saw, and what blanking a part of the face costs."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
-from visage.albums import read_album
-from visage.checkpoints import read_card
-from visage.crew import device
-from visage.explanations import ExplainParams, choose, gaze, read_regions, summary
-from visage.labels import read_tasks
-from visage.params import load
-from visage.pictures import encode
-from visage.predictions import fold_files, look_of
-from visage.sheets import ReportParams, sheet
-from visage.stage import run
+from visage.explain.contact_sheets import draw_attribution_sheet
+from visage.explain.explanations import ExplainParams, compute_attributions, read_regions, sample_photos, summarise
+from visage.formats.shards import encode_image
+from visage.formats.tables import read_folds, read_photos
+from visage.formats.tasks import read_tasks
+from visage.inference import list_checkpoints
+from visage.networks.checkpoints import read_card
+from visage.networks.images import read_images
+from visage.runtime.files import replace_folder
+from visage.runtime.memo import Memo
+from visage.runtime.parallel import select_device
+from visage.runtime.params import load
+from visage.runtime.stage import run
 
 
 def main(
-    photos: Path, tasks: Path, folds: Path, crops: Path, mattes: Path, models: Path, plots: Path, metrics: Path
-) -> None:
-    params, faces = load(ExplainParams, "explain"), load(ReportParams, "report").faces
-    table, people = (pd.read_csv(file, dtype={"person": str}, keep_default_na=False) for file in (photos, folds))
-    found = {}
-    shutil.rmtree(plots, ignore_errors=True)
-    plots.mkdir(parents=True)
-    for task in tqdm(read_tasks(tasks), "explain", unit=" tasks"):
-        files = fold_files(models / f"{task.name}-{params.member}")
-        look = look_of(read_card(files[0]).recipe)
-        rows = choose(table, people, task, params.photos, params.seed)
-        known = read_regions(crops, mattes, set(rows["photo"]), look)
-        album = read_album(crops, mattes, look, wanted=known)
-        rows = album.rows[["photo"]].merge(rows, on="photo")
-        regions = np.stack([known[photo] for photo in rows["photo"]])
-        seen = gaze(files, task.name, album.pixels, regions, rows, params.steps, device())
-        found[task.name] = summary(seen, regions, rows["code"].to_numpy(), task)
-        picture = sheet(album.pixels, seen.cam, seen.fine, rows["code"].to_numpy(), task.classes, people=faces)
-        (plots / f"{task.name}.png").write_bytes(encode(picture, ".png"))
-    metrics.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    photos: Path, tasks: Path, folds: Path, crops: Path, mattes: Path, models: Path,
+    single: Path, plots: Path, metrics: Path,
+) -> None:  # fmt: skip
+    params, table, people, scores = load(ExplainParams, "explain"), read_photos(photos), read_folds(folds), {}
+    with (
+        Memo("explain", code="visage.explain.explanations") as memo,
+        replace_folder(plots) as mean_sheets,
+        replace_folder(single) as single_sheets,
+    ):
+        for task in tqdm(read_tasks(tasks), "explain", unit=" tasks"):
+            files = list_checkpoints(models / f"{task.name}-{params.member}")
+            preprocessing = read_card(files[0]).recipe.preprocessing
+            rows = sample_photos(table, people, task, params.photos, params.seed)
+            known = read_regions(crops, mattes, set(rows["photo"]), preprocessing)
+            images = read_images(crops, mattes, preprocessing, wanted=known)
+            rows = images.rows[["photo"]].merge(rows, on="photo")
+            regions, codes = np.stack([known[photo] for photo in rows["photo"]]), rows["code"].to_numpy()
+            found = compute_attributions(
+                files, task.name, images, regions, rows, params.steps, memo, device=select_device()
+            )
+            scores[task.name] = summarise(found, regions, codes, task)
+            for folder, people_too in ((mean_sheets, False), (single_sheets, True)):
+                sheet = draw_attribution_sheet(images.pixels, found, codes, task.classes, single_people=people_too)
+                (folder / f"{task.name}.png").write_bytes(encode_image(sheet, ".png"))
+    metrics.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    print(f"{memo}.")
 
 
 if __name__ == "__main__":

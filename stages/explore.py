@@ -2,20 +2,17 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from visage.charts import save
-from visage.labels import read_tasks
-from visage.overview import overview
-from visage.stage import run
+from visage.charts import save_chart
+from visage.formats.tables import read_folds, read_photos
+from visage.formats.tasks import read_tasks
+from visage.index.overview import draw_overview
+from visage.runtime.stage import run
 
 
 def main(photos: Path, tasks: Path, folds: Path, charts: Path) -> None:
-    table = pd.read_csv(photos, dtype={"person": str}, keep_default_na=False)
-    people = pd.read_csv(folds, dtype={"person": str})
     charts.mkdir(parents=True, exist_ok=True)
-    for name, figure in overview(table, people, read_tasks(tasks)):
-        save(figure, charts / f"{name}.png")
+    for name, figure in draw_overview(read_photos(photos), read_folds(folds), read_tasks(tasks)):
+        save_chart(figure, charts / f"{name}.png")
 
 
 if __name__ == "__main__":

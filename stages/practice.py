@@ -4,15 +4,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from visage.crew import workers
-from visage.params import load
-from visage.practice_set import PracticeParams, write_practice
-from visage.stage import run
+from visage.practice.practice_set import PracticeParams, write_practice
+from visage.runtime.parallel import count_workers
+from visage.runtime.params import load
+from visage.runtime.stage import run
 
 
 def main(raw: Path) -> None:
     params = load(PracticeParams, "practice")
-    write_practice(raw, params, workers(), lambda done, total: tqdm(done, "practice", total, unit=" people"))
+    write_practice(raw, params, count_workers(), lambda done, total: tqdm(done, "practice", total, unit=" people"))
 
 
 if __name__ == "__main__":

@@ -2,25 +2,24 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from visage.answers import EnsembleParams
-from visage.ballots import RoundParams, list_cases, read_ballots
-from visage.labels import read_tasks
-from visage.params import load
-from visage.pseudo_labels import PseudoParams, choose
-from visage.stage import run
+from visage.ensemble.fitting import EnsembleParams
+from visage.ensemble.member_predictions import RoundParams, build_examples, read_member_predictions
+from visage.ensemble.pseudo_labels import PseudoParams, choose_pseudo_labels
+from visage.formats.tables import read_folds, read_photos
+from visage.formats.tasks import read_tasks
+from visage.runtime.params import load
+from visage.runtime.stage import run
 
 
 def main(photos: Path, tasks: Path, folds: Path, predictions: Path, pseudo: Path) -> None:
     ensemble, params = load(EnsembleParams, "ensemble"), load(PseudoParams, "pseudo")
-    table = pd.read_csv(photos, dtype=str, keep_default_na=False)
-    cases = list_cases(table, pd.read_csv(folds, dtype={"person": str}), read_tasks(tasks))
-    chosen = choose(read_ballots([predictions], cases, load(RoundParams, "rounds").first), cases, params, ensemble)
+    examples = build_examples(read_photos(photos), read_folds(folds), read_tasks(tasks))
+    members = read_member_predictions([predictions], examples, load(RoundParams, "rounds").first)
+    chosen = choose_pseudo_labels(members, examples, params, ensemble)
     pseudo.parent.mkdir(parents=True, exist_ok=True)
     chosen.to_csv(pseudo, index=False)
-    for task in cases.tasks:
-        counts = chosen[task.name][chosen[task.name] != ""].value_counts() / len(set(cases.folds))
+    for task in examples.tasks:
+        counts = chosen[task.name][chosen[task.name] != ""].value_counts() / len(set(examples.folds))
         print(f"{task.name}: " + ", ".join(f"{name} {counts.get(name, 0):.0f}" for name in task.classes) + " a fold")
 
 

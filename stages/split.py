@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
-import pandas as pd
+from visage.formats.tables import read_train_photos
+from visage.formats.tasks import class_codes, joint_codes, read_tasks
+from visage.index.folds import SplitParams, split_people
+from visage.runtime.params import load
+from visage.runtime.stage import run
 
-from visage.folds import SplitParams, split_people
-from visage.labels import codes, joint_code, read_tasks
-from visage.params import load
-from visage.stage import run
 
-
-def main(photos: Path, tasks: Path, folds: Path) -> None:
-    params = load(SplitParams, "split")
-    tasks = read_tasks(tasks)
-    table = pd.read_csv(photos, dtype=str, keep_default_na=False).query("split == 'train'")
-    joint = joint_code([codes(table[task.name], task) for task in tasks], tasks)
+def main(photos: Path, tasks_file: Path, folds: Path) -> None:
+    params, tasks, table = load(SplitParams, "split"), read_tasks(tasks_file), read_train_photos(photos)
+    joint = joint_codes([class_codes(table[task.name], task) for task in tasks], tasks)
     people = split_people(table["person"], joint, params)
     people.to_frame().to_csv(folds)
     sizes = people.value_counts()

@@ -5,29 +5,37 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from visage.labels import read_tasks
-from visage.memo import Memo
-from visage.pairings import TransplantParams, pair
-from visage.params import load
-from visage.pictures import encode, read_pictures, write_pictures
-from visage.stage import run
-from visage.transplants import columns, contact_sheet, read_faces, read_parts, summary, transplants, with_looks
+from visage.formats.shards import encode_image, read_shards, write_shards
+from visage.formats.tasks import read_tasks
+from visage.runtime.memo import Memo
+from visage.runtime.params import load
+from visage.runtime.stage import run
+from visage.transplants.pairing import TransplantParams, pair_faces
+from visage.transplants.picture_set import (
+    describe_folds,
+    draw_contact_sheet,
+    list_columns,
+    make_transplants,
+    measure_foreheads,
+    read_face_table,
+    read_stored_faces,
+)
 
 
 def main(photos: Path, tasks_file: Path, folds: Path, crops: Path, mattes: Path, made: Path, sheets: Path) -> None:
     params, tasks = load(TransplantParams, "transplant"), read_tasks(tasks_file)
-    faces = read_faces(photos, folds, crops)
-    with Memo("transplant") as memo:
+    faces = read_face_table(photos, folds, crops)
+    with Memo("transplant", code="visage.transplants.grafting") as memo:
         if params.method != "none":
-            faces = with_looks(faces, crops, mattes, memo)
-        plan = pair(faces, tasks, params)
-        parts = dict(read_parts(crops, mattes, {*plan["donor"], *plan["receiver"]}))
-        rows = transplants(plan, faces, tasks, params, parts, memo)
-        write_pictures(made, tqdm(rows, "transplant", len(plan), unit=" pictures"), columns(tasks))
+            faces = measure_foreheads(faces, crops, mattes, memo)
+        plan = pair_faces(faces, tasks, params)
+        stored = dict(read_stored_faces(crops, mattes, {*plan["donor"], *plan["receiver"]}))
+        rows = make_transplants(plan, faces, tasks, params, stored, memo)
+        write_shards(made, tqdm(rows, "transplant", len(plan), unit=" pictures"), list_columns(tasks))
     sheets.mkdir(parents=True, exist_ok=True)
-    (sheets / "transplants.png").write_bytes(encode(contact_sheet(made, crops), ".png"))
-    done = pd.concat([shard.to_pandas() for shard in read_pictures(made, ["fold"])])
-    print(*summary(faces, done, tasks, params), sep="\n")
+    (sheets / "transplants.png").write_bytes(encode_image(draw_contact_sheet(made, crops), ".png"))
+    done = pd.concat([shard.to_pandas() for shard in read_shards(made, ["fold"])])
+    print(*describe_folds(faces, done, tasks, params), sep="\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visage.layouts import SHOTS
+from visage.formats.columns import SHOTS
 
 PROJECT = Path(__file__).parents[1]
 SHARED = PROJECT.parent / "shared"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from visage.labels import Task, write_tasks
+from visage.formats.tasks import Task, write_tasks
 
 MASK = Task("mask", ("worn", "incorrect", "not worn"), "mask")
 GENDER = Task("gender", ("male", "female"), "gender")

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from visage.albums import Album, Look, read_album
-from visage.courses import Course, course
-from visage.labels import Task
-from visage.pictures import encode, in_shards, write_pictures
-from visage.recipes import TrainParams
+from visage.formats.shards import encode_image, shard_order, write_shards
+from visage.formats.tasks import Task
+from visage.learning.dataset import FoldDataset, build_dataset
+from visage.networks.images import ImageArray, Preprocessing, read_images
+from visage.networks.recipe import TrainParams
 
 MASK = Task("mask", ("worn", "incorrect", "not worn"), "mask")
 GENDER = Task("gender", ("male", "female"), "gender")
@@ -19,12 +19,12 @@ TASKS = (MASK, GENDER, AGE)
 PLAIN = {
     "height": 32, "width": 24, "trim": 0.0, "keep": "all", "fill": (0, 0, 0), "standardise": "fold",
     "backbone": "cnn", "weights": "none", "unfreeze": "all", "hidden": (), "dropout": 0.0, "joint": False,
-    "head": "classes", "spread": 3.0, "old_from": None,
+    "head": "classes", "label_sigma": 3.0, "old_from": None,
     "focal": 0.0, "smoothing": 0.0, "class_weights": "none", "f1_weight": 0.0, "sampling": "shuffled",
     "flip": 0.0, "shift": 0.0, "scale": 0.0, "rotate": 0.0, "jitter": 0.0, "noise": 0.0, "blur": 0.0, "erase": 0.0,
-    "mix": 0.0, "mixup": 0.0, "cutmix": 0.0,
-    "epochs": 1, "batch": 16, "optimiser": "adamw", "lr": 0.002, "backbone_lr": 1.0, "weight_decay": 0.01,
-    "warmup": 0.1, "clip": 0.0, "ema": 0.0, "early_stop": "none", "patience": 3, "inner_share": 0.25, "watch": 0,
+    "mix_probability": 0.0, "mixup": 0.0, "cutmix": 0.0,
+    "epochs": 1, "batch": 16, "optimizer": "adamw", "lr": 0.002, "backbone_lr_scale": 1.0, "weight_decay": 0.01,
+    "warmup": 0.1, "clip": 0.0, "ema": 0.0, "early_stop": "none", "patience": 3, "validation_share": 0.25, "eval_every": 0,
     "precision": "float32", "compile": False, "seed": 0,
 }  # fmt: skip
 
@@ -69,12 +69,12 @@ def write_set(folder: Path, pictures: dict[str, np.ndarray], **columns: dict[str
     """A picture set of PNGs, with more columns by photo."""
     rows = (
         {"photo": photo, "width": pictures[photo].shape[1], "height": pictures[photo].shape[0]}
-        | {"image": encode(pictures[photo], ".png")}
+        | {"image": encode_image(pictures[photo], ".png")}
         | {name: values[photo] for name, values in columns.items()}
-        for photo in in_shards(pictures)
+        for photo in shard_order(pictures)
     )
     kinds = {name: type(next(iter(values.values()))) for name, values in columns.items()}
-    write_pictures(folder, rows, kinds)
+    write_shards(folder, rows, kinds)
     return folder
 
 
@@ -82,10 +82,10 @@ def write_crops(folder: Path, table: pd.DataFrame) -> Path:
     return write_set(folder, {row["photo"]: draw(row) for _, row in table.iterrows()})
 
 
-def drawn_album(folder: Path, table: pd.DataFrame) -> Album:
-    return read_album(write_crops(folder, table), folder, Look(32, 24))
+def drawn_album(folder: Path, table: pd.DataFrame) -> ImageArray:
+    return read_images(write_crops(folder, table), folder, Preprocessing(32, 24))
 
 
-def drawn_course(folder: Path, count: int = 12, tasks: Sequence[Task] = (MASK,)) -> Course:
+def drawn_course(folder: Path, count: int = 12, tasks: Sequence[Task] = (MASK,)) -> FoldDataset:
     table = people(count)
-    return course(table, folds_of(table), tasks, drawn_album(folder, table))
+    return build_dataset(table, folds_of(table), tasks, drawn_album(folder, table))

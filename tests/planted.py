@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from visage.labels import FIX_COLUMNS
+from visage.formats.columns import CORRECTION_COLUMNS
 
 
 def plant(
@@ -36,7 +36,7 @@ def plant(
         for mask, other in (swap, swap[::-1]):
             rows.append({"photo": own.loc[own["mask"] == mask, "photo"].iloc[0], "field": "mask", "value": other})
     full = {"confidence": "1", "source": "planted", "note": ""}
-    return pd.DataFrame([row | full for row in rows]).reindex(columns=FIX_COLUMNS).fillna("")
+    return pd.DataFrame([row | full for row in rows]).reindex(columns=CORRECTION_COLUMNS).fillna("")
 
 
 def found(doubts: pd.DataFrame, planted: pd.DataFrame, people: int, share: float) -> tuple[float, float]:

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT
-from visage.labels import TaskParams
-from visage.memo import imported
+from visage.formats.tasks import TaskParams
+from visage.runtime.memo import imported
 
 DVC = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
 PARAMS_TEXT = (PROJECT / "params.yaml").read_text()

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 from tests.conftest import PROJECT
-from visage.pictures import decode, read_pictures
+from visage.formats.shards import decode_image, read_shards
 
 DVC = [sys.executable, "-m", "dvc"]
 
@@ -143,9 +143,9 @@ def test_every_crop_shows_its_own_photo_even_when_the_boxes_are_shuffled(road):
     args = ["data/raw/mini", "data/photos.csv", "data/boxes.csv", "data/manual/mini/boxes.csv", "data/crops"]
     subprocess.run([sys.executable, "stages/crop.py", *args], check=True, capture_output=True)
     seen = 0
-    for table in read_pictures(home / "data/crops", ["photo", "image"]):
+    for table in read_shards(home / "data/crops", ["photo", "image"]):
         for row in table.to_pylist():
-            middle = decode(row["image"])[16, 12].astype(int)
+            middle = decode_image(row["image"])[16, 12].astype(int)
             assert np.abs(middle - colour(int(row["photo"][:5]))).max() < 10
             seen += 1
     assert seen == 300

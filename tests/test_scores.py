@@ -4,7 +4,7 @@ from sklearn import metrics
 
 from tests.drawn_ballots import AGE, COMPETITION, GENDER, MASK
 from visage import scores
-from visage.labels import joint_code, joint_names, split_code
+from visage.formats.tasks import joint_class_names, joint_codes, split_joint_codes
 
 
 def answers(seed=0, photos=500, classes=6):
@@ -19,13 +19,13 @@ def probabilities(seed=0, photos=400, classes=4):
 
 
 def test_the_joint_code_is_the_competitions_in_both_directions():
-    assert joint_names(COMPETITION)[8] == "incorrect/male/>=60"  # 1*6 + 0*3 + 2, by hand
-    assert joint_names(COMPETITION)[14] == "not worn/male/>=60"
+    assert joint_class_names(COMPETITION)[8] == "incorrect/male/>=60"  # 1*6 + 0*3 + 2, by hand
+    assert joint_class_names(COMPETITION)[14] == "not worn/male/>=60"
     by_hand = {(0, 0, 0): 0, (0, 1, 2): 5, (1, 0, 1): 7, (2, 1, 0): 15, (2, 1, 2): 17}
     for (mask, gender, age), code in by_hand.items():
         parts = [np.array([mask]), np.array([gender]), np.array([age])]
-        assert joint_code(parts, [MASK, GENDER, AGE]).tolist() == [code]
-        assert [part.tolist() for part in split_code(np.array([code]), [MASK, GENDER, AGE])] == [
+        assert joint_codes(parts, [MASK, GENDER, AGE]).tolist() == [code]
+        assert [part.tolist() for part in split_joint_codes(np.array([code]), [MASK, GENDER, AGE])] == [
             [mask],
             [gender],
             [age],
@@ -45,7 +45,7 @@ def test_macro_f1_by_hand():
 
 def test_the_listed_f1_are_scikit_learns_and_their_mean_is_the_macro_f1():
     truth, answer = answers()
-    card = scores.plain_scores(truth, answer, list("abcdef"))
+    card = scores.class_scores(truth, answer, list("abcdef"))
     expected = metrics.precision_recall_fscore_support(truth, answer)
     assert list(card["f1"].values()) == pytest.approx(list(expected[2]))
     assert list(card["support"].values()) == expected[3].tolist()
@@ -55,16 +55,16 @@ def test_the_listed_f1_are_scikit_learns_and_their_mean_is_the_macro_f1():
 
 def test_the_log_loss_is_scikit_learns_and_one_sure_mistake_does_not_cost_infinity():
     p, truth = probabilities()
-    assert scores.surprise(p, truth).mean() == pytest.approx(metrics.log_loss(truth, p, labels=range(4)))
-    assert scores.surprise(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(-np.log(scores.FLOOR))
+    assert scores.nll(p, truth).mean() == pytest.approx(metrics.log_loss(truth, p, labels=range(4)))
+    assert scores.nll(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(-np.log(scores.MIN_PROBABILITY))
 
 
 def test_the_calibration_error_is_the_one_counted_bin_by_bin():
     p, truth = probabilities()
     confidence, right = p.max(1), p.argmax(1) == truth
     error = 0.0
-    for i in range(scores.BINS):
-        inside = (confidence > i / scores.BINS) & (confidence <= (i + 1) / scores.BINS)
+    for i in range(scores.CALIBRATION_BINS):
+        inside = (confidence > i / scores.CALIBRATION_BINS) & (confidence <= (i + 1) / scores.CALIBRATION_BINS)
         if inside.any():
             error += inside.sum() * abs(right[inside].mean() - confidence[inside].mean()) / len(truth)
     assert scores.calibration_error(confidence, right) == pytest.approx(error)

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 from portraits import Drawn, write_portraits
 
-from visage.crew import workers
-from visage.params import load
-from visage.people import Person, population
-from visage.portraits import SHOTS, crowd
+from visage.formats.columns import SHOTS
+from visage.practice.people import Person, draw_population
+from visage.practice.portraits import draw_group
+from visage.runtime.parallel import count_workers
+from visage.runtime.params import load
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class DrawParams:
 def together(people: Sequence[Person], key: tuple[int, ...]) -> Drawn:
     cv2.setNumThreads(1)  # the processes share the cores already
     rng = np.random.default_rng(key)
-    made = crowd(people, rng.choice(SHOTS, len(people)).tolist(), rng)
+    made = draw_group(people, rng.choice(SHOTS, len(people)).tolist(), rng)
     return Drawn(
         made[0].image, made[0].alpha, np.array([one.box for one in made]), np.array([one.landmarks for one in made])
     )
@@ -37,11 +38,11 @@ def together(people: Sequence[Person], key: tuple[int, ...]) -> Drawn:
 
 def main(portraits: Path) -> None:
     params = load(DrawParams, "draw")
-    alone = [[person] for person in population(params.seed, params.people)]
-    others = population(params.seed, 4 * params.crowds, stream=1)
+    alone = [[person] for person in draw_population(params.seed, params.people)]
+    others = draw_population(params.seed, 4 * params.crowds, stream=1)
     groups = [others[4 * i : 4 * i + 2 + i % 3] for i in range(params.crowds)]
     keys = [(params.seed, 2, i) for i in range(len(alone) + len(groups))]
-    with ProcessPoolExecutor(workers(), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(count_workers(), get_context("spawn")) as pool:
         write_portraits(portraits, pool.map(together, alone + groups, keys, chunksize=8))
 
 

@@ -15,12 +15,12 @@ import pandas as pd
 from PIL import Image
 from scenes import held_out_faces
 
-from visage.boxes import CORNERS
-from visage.detectors import DetectParams, choose, open_detector
-from visage.matching import overlaps, scores
-from visage.params import load, read
-from visage.people import population
-from visage.portraits import SHOTS, Portrait, draw
+from visage.faces.detectors import DetectParams, choose_face, open_detector
+from visage.faces.matching import iou_matrix, score_detections
+from visage.formats.columns import CORNERS, SHOTS
+from visage.practice.people import draw_population
+from visage.practice.portraits import Portrait, draw_portrait
+from visage.runtime.params import load, read_params
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,26 @@ def on_scenes(root: Path, weights: Path, one_in: int, threshold: float) -> dict:
     """At the scene's own size; average precision from every find of at least 0.02."""
     true = held_out_faces(root, one_in)
     detector = open_detector(
-        DetectParams("bundled", str(weights), side=0, upscale=False, threshold=0.02, batch=1, choose="largest")
+        DetectParams(detector="bundled", weights=str(weights), side=0, upscale=False, threshold=0.02, batch=1, choose="largest")
     )
     found = []
     for photo in true.photo.unique():
         [faces] = detector.find([cv2.cvtColor(cv2.imread(str(root / photo)), cv2.COLOR_BGR2RGB)])
         found.append(pd.DataFrame(faces.boxes, columns=CORNERS).assign(photo=photo, score=faces.scores))
-    return rounded(scores(true, pd.concat(found), iou=0.5, threshold=threshold))
+    return rounded(score_detections(true, pd.concat(found), iou=0.5, threshold=threshold))
 
 
 def on_portraits(portraits: list[Portrait], weights: Path, side: int, threshold: float) -> dict:
     detector = open_detector(
-        DetectParams("bundled", str(weights), side=side, upscale=False, threshold=threshold, batch=1, choose="largest")
+        DetectParams(detector="bundled", weights=str(weights), side=side, upscale=False, threshold=threshold, batch=1, choose="largest")
     )
     found, right, off = 0, [], []
     for portrait in portraits:
         [faces] = detector.find([portrait.image])
-        hits = overlaps(faces.boxes, np.array([portrait.box]))[:, 0] >= 0.5
+        hits = iou_matrix(faces.boxes, np.array([portrait.box]))[:, 0] >= 0.5
         found += hits.any()
         if len(faces):
-            chosen = choose(faces, portrait.image.shape, "largest")
+            chosen = choose_face(faces, portrait.image.shape, "largest")
             right.append(hits[chosen])
             off.append(
                 np.linalg.norm(faces.landmarks[chosen] - portrait.landmarks, axis=1).mean()
@@ -95,14 +95,14 @@ def rounded(values: dict) -> dict:
 
 def main(scenes: Path, detector: Path, matting: Path, written: Path) -> None:
     params = load(EvaluateParams, "evaluate")
-    people = population(params.seed, params.people)
+    people = draw_population(params.seed, params.people)
     portraits = [
-        draw(person, SHOTS[i % len(SHOTS)], np.random.default_rng([params.seed, 3, i]))
+        draw_portrait(person, SHOTS[i % len(SHOTS)], np.random.default_rng([params.seed, 3, i]))
         for i, person in enumerate(people)
     ]
     table = {
         "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (detector, matting)},
-        "scenes": on_scenes(scenes, detector, read()["held_out"], params.threshold),
+        "scenes": on_scenes(scenes, detector, read_params()["held_out"], params.threshold),
         "portraits": {
             f"side {side}": on_portraits(portraits, detector, side, params.threshold) for side in (192, 256, 320, 512)
         },

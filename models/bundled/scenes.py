@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from visage.boxes import CORNERS
-from visage.matching import read_voc
+from visage.faces.matching import read_voc
+from visage.formats.columns import CORNERS
 
 
 def kept_apart(photo: str, one_in: int) -> bool:

@@ -17,7 +17,7 @@ from scenes import learnt_scenes
 from torch import Tensor, nn
 from training import Recipe, fit, told
 
-from visage.params import load, read
+from visage.runtime.params import load, read_params
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def pictures(scenes: Path, portraits: Path) -> list[list[Picture]]:
     """The scenes, whose landmarks nobody marked, and the drawn portraits."""
     street = [
         Picture(image, boxes, np.full((len(boxes), 5, 2), np.nan, np.float32))
-        for image, boxes in learnt_scenes(scenes, read()["held_out"])
+        for image, boxes in learnt_scenes(scenes, read_params()["held_out"])
     ]
     return [street, [Picture(drawn.image, drawn.boxes, drawn.landmarks) for drawn in read_portraits(portraits)]]
 

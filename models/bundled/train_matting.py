@@ -16,7 +16,7 @@ from scenes import learnt_scenes, walls
 from torch import Tensor, nn
 from training import Recipe, fit, told
 
-from visage.params import load, read
+from visage.runtime.params import load, read_params
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def main(scenes: Path, portraits: Path, weights: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(recipe.seed)
     cv2.setNumThreads(1)
-    drawn, scenery = read_portraits(portraits), walls(learnt_scenes(scenes, read()["held_out"]))
+    drawn, scenery = read_portraits(portraits), walls(learnt_scenes(scenes, read_params()["held_out"]))
 
     def make(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return sample(drawn, scenery, recipe.scenery, size, rng)

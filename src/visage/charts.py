@@ -26,13 +26,13 @@ STYLE = {
 }
 
 
-def save(figure: plt.Figure, path: Path) -> None:
+def save_chart(figure: plt.Figure, path: Path) -> None:
     """Write a PNG whose bytes depend on what is drawn only."""
     figure.savefig(path, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
 
 
-def bars(groups: Mapping[str, pd.Series], *, title: str, unit: str, label: str = "") -> plt.Figure:
+def bar_chart(groups: Mapping[str, pd.Series], *, title: str, unit: str, label: str = "") -> plt.Figure:
     """One group of bars per index value, one bar per series, the count on each."""
     with plt.rc_context(STYLE):
         table = pd.DataFrame(groups).fillna(0)
@@ -50,7 +50,9 @@ def bars(groups: Mapping[str, pd.Series], *, title: str, unit: str, label: str =
         return figure
 
 
-def histogram(values: Mapping[str, Sequence[float]], *, step: float, title: str, unit: str, count: str) -> plt.Figure:
+def histogram_chart(
+    values: Mapping[str, Sequence[float]], *, step: float, title: str, unit: str, count: str
+) -> plt.Figure:
     """Stacked histogram over numbers such as ages, in steps of equal width."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(7, 3.4))
@@ -70,7 +72,7 @@ def histogram(values: Mapping[str, Sequence[float]], *, step: float, title: str,
         return figure
 
 
-def grid(table: pd.DataFrame, *, title: str, rows: str, columns: str, form: str = ",.0f") -> plt.Figure:
+def table_chart(table: pd.DataFrame, *, title: str, rows: str, columns: str, form: str = ",.0f") -> plt.Figure:
     """A table as shaded cells with the number in each."""
     with plt.rc_context(STYLE):
         height, width = table.shape

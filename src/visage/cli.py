@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-TABLES = {
+DEFAULT_TABLES = {
     "photos": "data/photos.csv",
     "tasks": "data/tasks.json",
     "boxes": "data/boxes.csv",
@@ -39,9 +39,9 @@ def add_adopt(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def adopt(asked: argparse.Namespace) -> None:
-    from visage.adoption import adopt
+    from visage.annotator.adoption import adopt_folder
 
-    for path in adopt(asked.name, asked.folder, Path("data/raw"), Path("data/manual")):
+    for path in adopt_folder(asked.name, asked.folder, Path("data/raw"), Path("data/manual")):
         print(f"new: {path}")
     print(f"Now set data.name to {asked.name} in params.yaml, or try: dvc exp run -S data.name={asked.name}")
 
@@ -54,19 +54,19 @@ def add_annotate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     one.add_argument("--manual", type=Path, help="where corrections are kept (default: data/manual/NAME)")
     one.add_argument("--port", type=int, default=8765, help="0 takes any free one (default: %(default)s)")
     one.add_argument("--quiet", action="store_true", help="print the address and open no browser")
-    for name, path in TABLES.items():
+    for name, path in DEFAULT_TABLES.items():
         one.add_argument(f"--{name}", type=Path, default=Path(path), help="(default: %(default)s)")
     one.set_defaults(command=annotate)
 
 
 def annotate(asked: argparse.Namespace) -> None:
-    from visage.annotate import receive
-    from visage.desk import read_desk
-    from visage.params import find, read
+    from visage.annotator.server import serve_until_interrupted
+    from visage.annotator.session import read_session
+    from visage.runtime.params import find_section, read_params
 
-    name = asked.name or str(find(read(), "data")["name"])
+    name = asked.name or str(find_section(read_params(), "data")["name"])
     root, manual = asked.root or Path("data/raw") / name, asked.manual or Path("data/manual") / name
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder; name the data set, such as practice, or its folder with --root.")
-    desk = read_desk(name, root, {table: getattr(asked, table) for table in TABLES}, manual)
-    receive(desk, asked.port, show=not asked.quiet)
+    desk = read_session(name, root, {table: getattr(asked, table) for table in DEFAULT_TABLES}, manual)
+    serve_until_interrupted(desk, asked.port, show=not asked.quiet)

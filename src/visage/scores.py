@@ -6,25 +6,25 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-FLOOR = 1e-7  # a probability of nought counts as this much, so that one sure mistake does not cost infinity
-BINS = 15  # of the calibration error and the reliability plot
+MIN_PROBABILITY = 1e-7  # a probability of nought counts as this much, so that one sure mistake does not cost infinity
+CALIBRATION_BINS = 15  # of the calibration error and the reliability plot
 CHUNK = 256  # classes whose counts are resampled at a time: memory stays flat for a thousand joint classes
 
 
-def occurring(truth: np.ndarray, answer: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def present_classes(truth: np.ndarray, answer: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The classes that truth or answer hold, and both as places among them."""
     there = np.bincount(np.concatenate([truth, answer])) > 0
     places = np.cumsum(there) - 1
     return np.flatnonzero(there), places[truth], places[answer]
 
 
-def tallies(truth: np.ndarray, answer: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def class_counts(truth: np.ndarray, answer: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each class how often it was answered rightly, answered, and true."""
     hits = np.bincount(truth[truth == answer], minlength=classes)
     return hits, np.bincount(answer, minlength=classes), np.bincount(truth, minlength=classes)
 
 
-def mean_f1(hits: np.ndarray, answered: np.ndarray, support: np.ndarray) -> np.ndarray:
+def macro_f1_of_counts(hits: np.ndarray, answered: np.ndarray, support: np.ndarray) -> np.ndarray:
     """Macro F1 over the last axis. A class neither true nor answered has no F1 and is left out of the mean."""
     total = answered + support
     alive = total > 0
@@ -34,18 +34,18 @@ def mean_f1(hits: np.ndarray, answered: np.ndarray, support: np.ndarray) -> np.n
 
 def macro_f1(truth: np.ndarray, answer: np.ndarray) -> float:
     """The mean F1 of the classes that are true or answered at least once, as scikit-learn counts it."""
-    classes, true, said = occurring(truth, answer)
-    return float(mean_f1(*tallies(true, said, len(classes))))
+    classes, true, said = present_classes(truth, answer)
+    return float(macro_f1_of_counts(*class_counts(true, said, len(classes))))
 
 
-def surprise(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def nll(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Each photo's log loss, in nats."""
-    return -np.log(np.clip(probabilities[np.arange(len(truth)), truth], FLOOR, 1.0))
+    return -np.log(np.clip(probabilities[np.arange(len(truth)), truth], MIN_PROBABILITY, 1.0))
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray) -> pd.DataFrame:
     """How often one is right when this sure: one row for each used bin of equal width, upper border included."""
-    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    place = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
     rows = pd.DataFrame({"place": place, "confidence": confidence, "accuracy": right.astype(float)})
     bins = rows.groupby("place").agg(
         confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), photos=("accuracy", "size")
@@ -76,7 +76,7 @@ def resampled_f1(truth: np.ndarray, answer: np.ndarray, people: np.ndarray, *, r
 
     The same people and seed give the same populations, so two answers can be compared draw by draw.
     """
-    classes, true, said = occurring(truth, answer)
+    classes, true, said = present_classes(truth, answer)
     names, owner = np.unique(people, return_inverse=True)
     rng = np.random.default_rng(seed)
     crowds = (rng.integers(len(names), size=len(names)) for _ in range(resamples))
@@ -109,7 +109,7 @@ def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class AnswerSet:
     """One set of answers beside the truth: a task's, or the joint ones.
 
     `loss`, `confidence` and `right` (was the likeliest class true?) are about the probabilities, photo by photo.
@@ -124,11 +124,11 @@ class Judgement:
     right: np.ndarray
 
 
-def scorecard(one: Judgement, *, folds: np.ndarray, swings: np.ndarray) -> dict:
+def score_card(one: AnswerSet, *, folds: np.ndarray, swings: np.ndarray) -> dict:
     """Every number about one set of answers; `low` and `high` hold 95% of the resampled macro F1 (`swings`)."""
     by_fold = [macro_f1(one.truth[folds == fold], one.answer[folds == fold]) for fold in np.unique(folds)]
     low, high = interval(swings)
-    return plain_scores(one.truth, one.answer, one.classes) | {
+    return class_scores(one.truth, one.answer, one.classes) | {
         "log_loss": float(one.loss.mean()),
         "ece": calibration_error(one.confidence, one.right),
         "fold_mean": float(np.mean(by_fold)),
@@ -138,12 +138,12 @@ def scorecard(one: Judgement, *, folds: np.ndarray, swings: np.ndarray) -> dict:
     }
 
 
-def plain_scores(truth: np.ndarray, answer: np.ndarray, names: Sequence[str]) -> dict:
+def class_scores(truth: np.ndarray, answer: np.ndarray, names: Sequence[str]) -> dict:
     """What can be said of answers without probabilities; the macro F1 is the mean of the F1 listed."""
-    classes, true, said = occurring(truth, answer)
-    hits, answered, support = tallies(true, said, len(classes))
+    classes, true, said = present_classes(truth, answer)
+    hits, answered, support = class_counts(true, said, len(classes))
     return {
-        "macro_f1": float(mean_f1(hits, answered, support)),
+        "macro_f1": float(macro_f1_of_counts(hits, answered, support)),
         "accuracy": float(np.mean(truth == answer)),
         "f1": {names[c]: float(f) for c, f in zip(classes, 2 * hits / (answered + support), strict=True)},
         "support": {names[c]: int(s) for c, s in zip(classes, support, strict=True)},

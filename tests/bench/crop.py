@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tests.bench.measure import PROJECT, figure, run
-from visage.boxes import CORNERS, HAND_COLUMNS, LANDMARKS
-from visage.pictures import encode
+from visage.formats.columns import CORNERS, LANDMARKS
+from visage.formats.shards import encode_image
 
 FEW, MANY = 1_000, 30_000
 
@@ -20,7 +20,9 @@ def draw_set(home: Path, count: int) -> None:
     (home / "raw").mkdir(parents=True)
     for number in range(20):
         image = np.kron(rng.integers(60, 200, (32, 24, 3), np.uint8), np.ones((16, 16, 1), np.uint8))
-        (home / f"{number}.jpg").write_bytes(encode(image + rng.integers(0, 12, image.shape, np.uint8), quality=80))
+        (home / f"{number}.jpg").write_bytes(
+            encode_image(image + rng.integers(0, 12, image.shape, np.uint8), quality=80)
+        )
     keys = [f"{number:05d}.jpg" for number in range(count)]
     for number, key in enumerate(keys):
         (home / "raw" / key).hardlink_to(home / f"{number % 20}.jpg")
@@ -28,7 +30,7 @@ def draw_set(home: Path, count: int) -> None:
     face = [110.5, 120.5, 270.5, 330.5, 0.99, 150, 200, 230, 206, 190, 245, 160, 285, 222, 290, 1, "detector"]
     columns = ["photo", *CORNERS, "score", *LANDMARKS, "faces", "source"]
     pd.DataFrame([[key, *face] for key in keys], columns=columns).to_csv(home / "boxes.csv", index=False)
-    (home / "hand.csv").write_text(",".join(HAND_COLUMNS) + "\n")
+    (home / "hand.csv").write_text(",".join(MANUAL_BOX_COLUMNS) + "\n")
     shutil.copy(PROJECT / "params.yaml", home)
 
 

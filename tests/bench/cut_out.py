@@ -9,12 +9,12 @@ from statistics import median
 import numpy as np
 
 from tests.bench.measure import SHARED, figure
-from visage.crew import spread
-from visage.mattes import Matter, matte_row
-from visage.memo import Memo, digest, remembering
-from visage.people import population
-from visage.pictures import encode
-from visage.portraits import draw
+from visage.faces.mattes import MattingModel, make_matte_row
+from visage.formats.shards import encode_image
+from visage.practice.people import draw_population
+from visage.practice.portraits import draw_portrait
+from visage.runtime.memo import Memo, digest, memoize
+from visage.runtime.parallel import map_threads
 
 PICTURES, ROUNDS = 96, 3
 
@@ -22,32 +22,34 @@ PICTURES, ROUNDS = 96, 3
 def crops() -> list[dict]:
     """Drawn heads of the size that `crop` stores."""
     rng = np.random.default_rng(5)
-    people = population(5, 8)
-    pictures = [draw(person, "mask1", rng).image[120:440:2, 72:312:2] for person in people]
-    data = [encode(picture) for picture in pictures]
+    people = draw_population(5, 8)
+    pictures = [draw_portrait(person, "mask1", rng).image[120:440:2, 72:312:2] for person in people]
+    data = [encode_image(picture) for picture in pictures]
     keys = sorted(f"{number}.jpg" for number in range(PICTURES))
     return [{"photo": key, "width": 120, "height": 160, "image": data[n % len(data)]} for n, key in enumerate(keys)]
 
 
-def alone(matter: Matter) -> float:
+def alone(matter: MattingModel) -> float:
     """Pictures a second through the network, with nothing before or after it."""
     ready = np.random.default_rng(0).standard_normal((1, 3, 320, 320)).astype(np.float32)
     name = matter.session.inner_session.get_inputs()[0].name
-    return rate(lambda: list(spread(lambda _: matter.session.inner_session.run(None, {name: ready}), range(PICTURES))))
+    return rate(
+        lambda: list(map_threads(lambda _: matter.session.inner_session.run(None, {name: ready}), range(PICTURES)))
+    )
 
 
-def whole(matter: Matter, rows: list[dict]) -> float:
+def whole(matter: MattingModel, rows: list[dict]) -> float:
     """Pictures a second through the stage's own path, memo and shards included."""
     with tempfile.TemporaryDirectory() as folder:
         stored = sorted(rows, key=lambda row: row["photo"])
 
         def work() -> None:
             with Memo("bench", folder=Path(folder)) as memo:
-                made = remembering(
+                made = memoize(
                     memo,
                     stored,
                     lambda some: [digest(time.time(), row["photo"]) for row in some],
-                    lambda new: spread(lambda crop: matte_row(matter, crop), new),
+                    lambda new: map_threads(lambda crop: make_matte_row(matter, crop), new),
                 )
                 assert len(list(made)) == PICTURES
 
@@ -67,7 +69,7 @@ def figures() -> dict[str, dict]:
         if model.endswith(".onnx") and not Path(model).is_file():
             print(f"cut_out: no weights of {name}; its figures are left out")
             continue
-        matter = Matter(model)
+        matter = MattingModel(model)
         pairs = [(whole(matter, rows), alone(matter)) for _ in range(ROUNDS)]
         share = median(ours / network for ours, network in pairs)
         found[f"cut_out, {name}: share of the network alone"] = figure(share, 0.9, "higher", "ratio")

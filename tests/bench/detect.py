@@ -14,17 +14,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from visage.crew import workers
-from visage.detectors import DetectParams, find_all, open_detector
-from visage.people import population
-from visage.photos import read_photo
-from visage.portraits import draw
-from visage.retina import resized, scale_for
+from visage.faces.detectors import DetectParams, detect_all, open_detector
+from visage.faces.retina import input_scale, resize
+from visage.formats.photos import read_photo
+from visage.practice.people import draw_population
+from visage.practice.portraits import draw_portrait
+from visage.runtime.parallel import count_workers
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 PLAIN, OURS, ROUNDS = 20, 240, 5  # photos of the plain loop and of ours in one round
-DEFAULT = DetectParams("bundled", "", side=256, upscale=False, threshold=0.3, batch=4, choose="largest")
+DEFAULT = DetectParams(
+    detector="bundled", weights="", side=256, upscale=False, threshold=0.3, batch=4, choose="largest"
+)
 
 
 def figures(shared: Path = SHARED) -> dict[str, dict]:
@@ -39,7 +41,7 @@ def real(shared: Path) -> dict[str, dict]:
         return {}
     every = sorted(str(path.relative_to(root)) for path in (root / "train/images").glob("*/[!.]*"))
     keys, few = every[:: len(every) // OURS][:OURS], every[:: len(every) // PLAIN][:PLAIN]
-    own = replace(DEFAULT, detector="retinaface", weights=str(weights), side=0)
+    own = DEFAULT.replace(detector="retinaface", weights=str(weights), side=0)
     small = replace(own, side=256)
     plain = plain_loop(root, few, weights)
     rates = in_turn(
@@ -94,21 +96,21 @@ def plain_loop(root: Path, keys: list[str], weights: Path) -> Callable[[], list]
 
 
 def ours(root: Path, keys: list[str], params: DetectParams) -> int:
-    return len(list(find_all(root, keys, params)))
+    return len(list(detect_all(root, keys, params)))
 
 
 def network_alone(root: Path, keys: list[str], params: DetectParams) -> Callable[[], int]:
     """The same network on tensors that lie ready in memory, every core busy."""
     detector, images = open_detector(params), [read_photo(root, key) for key in keys]
-    scale = scale_for(*images[0].shape[:2], side=params.side, upscale=False)
+    scale = input_scale(*images[0].shape[:2], side=params.side, upscale=False)
     ready = np.stack(
-        [resized(image, scale, side=params.side) for image in images if image.shape == images[0].shape],
+        [resize(image, scale, side=params.side) for image in images if image.shape == images[0].shape],
         dtype=np.float32,
     )
     parts = [ready[i : i + params.batch] for i in range(0, len(ready), params.batch)]
 
     def run() -> int:
-        with ThreadPoolExecutor(workers()) as pool:
+        with ThreadPoolExecutor(count_workers()) as pool:
             list(pool.map(lambda part: len(detector.session.run(None, {"input": part})), parts))
         return len(ready)
 
@@ -116,13 +118,13 @@ def network_alone(root: Path, keys: list[str], params: DetectParams) -> Callable
 
 
 def missing(root: Path, keys: list[str], params: DetectParams) -> list[str]:
-    return [photo for photo, _, faces in find_all(root, keys, params) if not len(faces)]
+    return [photo for photo, _, faces in detect_all(root, keys, params) if not len(faces)]
 
 
 def memory() -> dict[str, dict]:
     """Peak memory of 30,000 photos over that of 1,000, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        portrait = draw(population(5, 1)[0], "normal", np.random.default_rng(5)).image[..., ::-1]
+        portrait = draw_portrait(draw_population(5, 1)[0], "normal", np.random.default_rng(5)).image[..., ::-1]
         cv2.imwrite(f"{folder}/photo.jpg", cv2.resize(portrait, (96, 128)))
         peaks = [peak(folder, count) for count in (1000, 30000)]
     print(f"detect: peak memory {peaks[0]:.0f} MiB for 1,000 photos, {peaks[1]:.0f} MiB for 30,000")
@@ -135,5 +137,5 @@ def peak(folder: str, count: int) -> float:
 
 
 if __name__ == "__main__":
-    done = sum(1 for _ in find_all(Path(sys.argv[1]), ["photo.jpg"] * int(sys.argv[2]), DEFAULT))
+    done = sum(1 for _ in detect_all(Path(sys.argv[1]), ["photo.jpg"] * int(sys.argv[2]), DEFAULT))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

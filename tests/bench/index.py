@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from tests.bench.measure import PROJECT, evict, figure, run
-from visage.layouts import SHOTS
-from visage.pictures import encode
+from visage.formats.columns import SHOTS
+from visage.formats.shards import encode_image
 
 
 def draw_set(root: Path, people: int, answers: int) -> None:
     """The competition's layout with noise for photos, 25 KB each."""
     rng = np.random.default_rng(0)
-    data = encode(rng.integers(90, 160, (512, 384, 3), np.uint8), quality=30)
+    data = encode_image(rng.integers(90, 160, (512, 384, 3), np.uint8), quality=30)
     lines = ["id,gender,race,age,path"]
     for number in range(people):
         gender, age = ("male", "female")[number % 2], 18 + number % 43

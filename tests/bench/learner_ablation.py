@@ -20,16 +20,16 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from visage.albums import Album, Look, read_album
-from visage.answers import EnsembleParams, judge
-from visage.ballots import Ballots, Cases, line_up, list_cases
-from visage.courses import course
-from visage.crew import device
-from visage.labels import Task, joint_code, read_tasks, split_code
-from visage.lessons import learn
-from visage.params import load, parse, read
-from visage.predictions import look_of, predict
-from visage.recipes import TrainParams
+from visage.ensemble.fitting import EnsembleParams, fit_ensemble
+from visage.ensemble.member_predictions import Examples, MemberPredictions, align_predictions, build_examples
+from visage.formats.tasks import Task, joint_codes, read_tasks, split_joint_codes
+from visage.inference import predict
+from visage.learning.cross_validation import train_fold
+from visage.learning.dataset import build_dataset
+from visage.networks.images import ImageArray, Preprocessing, preprocessing_of, read_images
+from visage.networks.recipe import TrainParams
+from visage.runtime.parallel import select_device
+from visage.runtime.params import load, parse, read_params
 from visage.scores import macro_f1
 
 PROJECT = Path(__file__).parents[2]
@@ -45,13 +45,13 @@ class School:
             pd.read_csv(data / name, dtype={"person": str}, keep_default_na=False)
             for name in ("photos.csv", "folds.csv")
         )
-        self.cases = list_cases(self.photos, self.folds, self.tasks)
-        self.albums: dict[tuple[Path, Look], Album] = {}
+        self.cases = build_examples(self.photos, self.folds, self.tasks)
+        self.albums: dict[tuple[Path, Preprocessing], ImageArray] = {}
 
-    def album(self, recipe: TrainParams, crops: Path) -> Album:
-        look = look_of(recipe)
+    def album(self, recipe: TrainParams, crops: Path) -> ImageArray:
+        look = preprocessing_of(recipe)
         if (crops, look) not in self.albums:
-            self.albums[crops, look] = read_album(crops, self.data / "mattes", look)
+            self.albums[crops, look] = read_images(crops, self.data / "mattes", look)
         return self.albums[crops, look]
 
     def ballots(self, member: Mapping[str, Any], seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -63,41 +63,45 @@ class School:
             recipe = parse(TrainParams, member | {"seed": seed}, "the recipe")
             for task, rows in self.answers(tasks, recipe, self.album(recipe, crops)):
                 said[task.name].append(rows)
-        return {t.name: line_up(pd.concat(said[t.name]), self.cases, t, t.name) for t in self.tasks}
+        return {t.name: align_predictions(pd.concat(said[t.name]), self.cases, t, t.name) for t in self.tasks}
 
-    def answers(self, tasks: Sequence[Task], recipe: TrainParams, album: Album) -> Iterator[tuple[Task, pd.DataFrame]]:
-        lessons = course(self.photos, self.folds, tasks, album)
+    def answers(
+        self, tasks: Sequence[Task], recipe: TrainParams, album: ImageArray
+    ) -> Iterator[tuple[Task, pd.DataFrame]]:
+        lessons = build_dataset(self.photos, self.folds, tasks, album)
         for fold in lessons.folds:
-            made = learn(lessons, fold, recipe, device=device(), told=lambda row: None)
+            made = train_fold(lessons, fold, recipe, device=select_device(), told=lambda row: None)
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "fold.safetensors"
                 file.write_bytes(made["checkpoint"])
                 for task in tasks:
-                    said = predict([file], task.name, album, self.photos, self.folds, tta=self.tta, device=device())
+                    said = predict(
+                        [file], task.name, album, self.photos, self.folds, tta=self.tta, device=select_device()
+                    )
                     yield from ((task, rows) for rows in said)
 
 
-def scores(cases: Cases, members: Sequence[dict], params: EnsembleParams, key: Path | None) -> dict[str, float]:
+def scores(cases: Examples, members: Sequence[dict], params: EnsembleParams, key: Path | None) -> dict[str, float]:
     """Macro F1 of each task and jointly: of the likeliest class, and of the rule; on the key, where one is given."""
     said = []
     for task in cases.tasks:
         held, evals = (np.stack([member[task.name][part] for member in members]) for part in (0, 1))
-        said.append(Ballots(task, tuple(str(place) for place in range(len(members))), held, evals))
-    verdict = judge(said, cases, params)
+        said.append(MemberPredictions(task, tuple(str(place) for place in range(len(members))), held, evals))
+    verdict = fit_ensemble(said, cases, params)
     told = {t.name: macro_f1(truth, a) for t, truth, a in zip(cases.tasks, cases.truth, verdict.argmax, strict=True)}
-    true = joint_code(cases.truth, cases.tasks)
-    told["joint"] = macro_f1(true, joint_code(verdict.argmax, cases.tasks))
-    told["joint, rule"] = macro_f1(true, joint_code(verdict.answers, cases.tasks))
+    true = joint_codes(cases.truth, cases.tasks)
+    told["joint"] = macro_f1(true, joint_codes(verdict.argmax, cases.tasks))
+    told["joint, rule"] = macro_f1(true, joint_codes(verdict.answers, cases.tasks))
     if key:
         told |= {f"key {name}": score for name, score in on_key(cases, verdict.eval_answers, key).items()}
     return {name: round(float(score), 4) for name, score in told.items()}
 
 
-def on_key(cases: Cases, answers: Sequence[np.ndarray], key: Path) -> dict[str, float]:
+def on_key(cases: Examples, answers: Sequence[np.ndarray], key: Path) -> dict[str, float]:
     known = pd.read_csv(key).set_index("ImageID")["ans"]
     true = known.loc[[Path(photo).name for photo in cases.evals]].to_numpy()
-    found = {"joint": macro_f1(true, joint_code(answers, cases.tasks))}
-    for task, answer, truth in zip(cases.tasks, answers, split_code(true, cases.tasks), strict=True):
+    found = {"joint": macro_f1(true, joint_codes(answers, cases.tasks))}
+    for task, answer, truth in zip(cases.tasks, answers, split_joint_codes(true, cases.tasks), strict=True):
         found[task.name] = macro_f1(truth, answer)
     return found
 
@@ -113,7 +117,7 @@ def main() -> None:
     words.add_argument("--weights", help="in place of the base recipe's")
     words.add_argument("--key", type=Path, help="answers.csv; read it once, when all is decided")
     asked = words.parse_args()
-    book, known = yaml.safe_load(asked.recipes.read_text()), read(PROJECT / "params.yaml")
+    book, known = yaml.safe_load(asked.recipes.read_text()), read_params(PROJECT / "params.yaml")
     base = book.pop("base")
 
     def recipe(entry: str | dict) -> dict[str, Any]:

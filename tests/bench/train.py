@@ -20,13 +20,14 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from tests.bench.measure import PROJECT, figure
-from visage.crew import device, workers
-from visage.descent import Stepper
-from visage.losses import targets
-from visage.networks import Head, Network, build
-from visage.params import load
-from visage.recipes import TrainParams
-from visage.training import Lesson, fast, fit
+from visage.learning.losses import build_targets
+from visage.learning.optim import OptimizerStep
+from visage.learning.training import TrainingData, fit
+from visage.networks.network import Head, Network, build_network
+from visage.networks.recipe import TrainParams
+from visage.networks.tensors import autocast
+from visage.runtime.parallel import count_workers, select_device
+from visage.runtime.params import load
 
 HEAD = Head("mask", ("worn", "incorrect", "not worn"))
 ROUNDS = int(os.environ.get("ROUNDS", "15"))
@@ -58,21 +59,21 @@ def jpeg(picture: np.ndarray) -> bytes:
 
 def made(recipe: TrainParams, on: str) -> Network:
     torch.manual_seed(0)
-    return build(recipe, [HEAD]).to(on, memory_format=torch.channels_last).train()
+    return build_network(recipe, [HEAD]).to(on, memory_format=torch.channels_last).train()
 
 
 def conventional(recipe: TrainParams, photos: Photos, on: str) -> Iterator[float]:
     """One round an epoch; the workers stay, so that their start is not counted."""
     network = made(recipe, on)
-    stepper = Stepper(network, recipe, 10**6)
+    stepper = OptimizerStep(network, recipe, 10**6)
     loader = DataLoader(
-        photos, recipe.batch, shuffle=True, num_workers=workers(), drop_last=True, persistent_workers=True
+        photos, recipe.batch, shuffle=True, num_workers=count_workers(), drop_last=True, persistent_workers=True
     )
     next(iter(loader))
     while True:
         start = time.perf_counter()
         for pictures, codes in loader:
-            with fast(torch.device(on), recipe):
+            with autocast(torch.device(on), recipe):
                 answer = network(pictures.to(on))[0]
             stepper.step(F.cross_entropy(answer, codes.to(on)))
         yield len(loader) * recipe.batch / (time.perf_counter() - start)
@@ -87,7 +88,7 @@ def alone(recipe: TrainParams, count: int, on: str) -> Iterator[float]:
         start = time.perf_counter()
         for _ in range(count // recipe.batch):
             network.zero_grad(set_to_none=True)
-            with fast(torch.device(on), recipe):
+            with autocast(torch.device(on), recipe):
                 loss = F.cross_entropy(network(pictures)[0], codes)
             loss.backward()
         loss.item()
@@ -98,8 +99,10 @@ def ours(recipe: TrainParams, count: int, on: str) -> Iterator[float]:
     """What `fit` says about itself, with everything that the recipe switches on."""
     pixels = torch.randint(0, 256, (count, 3, recipe.height, recipe.width), dtype=torch.uint8, device=on)
     codes = torch.arange(count, device=on) % 3
-    lesson = Lesson(pixels, torch.arange(count, device=on), [codes], [targets(codes, codes.float(), HEAD, 1.0)])
-    for row in fit(made(recipe, on), lesson, lesson.pictures, [HEAD], replace(recipe, epochs=1000), seed=0):
+    lesson = TrainingData(
+        pixels, torch.arange(count, device=on), [codes], [build_targets(codes, codes.float(), HEAD, 1.0)]
+    )
+    for row in fit(made(recipe, on), lesson, lesson.pictures, [HEAD], recipe.replace(epochs=1000), seed=0):
         yield row["images_per_s"]
 
 
@@ -142,11 +145,11 @@ def matmul_limit(on: str, side: int = 8192) -> float:
 
 
 def figures() -> dict[str, dict]:
-    torch.set_num_threads(workers())
-    recipe = replace(load(TrainParams, "train", path=PROJECT / "params.yaml"), joint=False, watch=0)
-    small = replace(recipe, backbone="cnn", weights="none", unfreeze="all", height=128, width=96)
+    torch.set_num_threads(count_workers())
+    recipe = replace(load(TrainParams, "train", path=PROJECT / "params.yaml"), joint=False, eval_every=0)
+    small = recipe.replace(backbone="cnn", weights="none", unfreeze="all", height=128, width=96)
     found = rows("cnn 128x96 on the CPU", rates(small, 640, "cpu"))
-    if device() == "cuda":
+    if select_device() == "cuda":
         from torch.utils.flop_counter import FlopCounterMode
 
         limit = matmul_limit("cuda")

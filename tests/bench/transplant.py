@@ -9,19 +9,22 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from visage.boxes import CORNERS, LANDMARKS
-from visage.crew import spread
-from visage.grafts import Face, Graft, graft
-from visage.labels import Task
-from visage.memo import Memo, digest, remembering
-from visage.pairings import TONE, TransplantParams, pair
-from visage.people import population
-from visage.pictures import encode
-from visage.portraits import Portrait, draw
+from visage.formats.columns import CORNERS, LANDMARKS
+from visage.formats.shards import encode_image
+from visage.formats.tasks import Task
+from visage.practice.people import draw_population
+from visage.practice.portraits import Portrait, draw_portrait
+from visage.runtime.memo import Memo, digest, memoize
+from visage.runtime.parallel import map_threads
+from visage.transplants.grafting import GraftJob, StoredFace, make_graft
+from visage.transplants.pairing import TONE, TransplantParams, pair_faces
 
 SIDE, PICTURES = 224, 512
 TASKS = [Task("mask", ("worn", "not worn"), "mask"), Task("age", ("<30", "30-59", ">=60"), "age", (30, 60))]
-PARAMS = TransplantParams("forehead", "feather", True, 4, 0.25, 15, 0.3, 1.5, 0.12, 0)
+PARAMS = TransplantParams(
+    method="forehead", blend="feather", match=True, per_donor=4, target_share=0.25, max_tilt=15, max_turn=0.3, max_size=1.5,
+    max_error=0.12, seed=0,
+)  # fmt: skip
 
 
 def figures() -> dict[str, dict]:
@@ -41,22 +44,22 @@ def figure(value: float, target: float, better: str, unit: str) -> dict:
 def rate(blend: str, count: int) -> float:
     """Pictures per second, with their decoding, encoding and remembering."""
     rng = np.random.default_rng(0)
-    faces = [stored(draw(person, "mask1", rng)) for person in population(5, 24)]
+    faces = [stored(draw_portrait(person, "mask1", rng)) for person in draw_population(5, 24)]
     pairs = [(faces[i % 24], faces[(i + 1 + i // 24) % 24]) for i in range(count)]
-    jobs = [Graft(*two, "forehead", blend, True) for two in pairs]
+    jobs = [GraftJob(*two, "forehead", blend, True) for two in pairs]
 
-    def keys(some: list[Graft]) -> list[str]:
+    def keys(some: list[GraftJob]) -> list[str]:
         return [digest(*job.parts()) for job in some]
 
     with tempfile.TemporaryDirectory() as folder, Memo("bench", folder=Path(folder)) as memo:
         start = time.perf_counter()
-        made = remembering(
-            memo, jobs, lambda some: [digest(*job.parts()) for job in some], lambda some: spread(graft, some)
+        made = memoize(
+            memo, jobs, lambda some: [digest(*job.parts()) for job in some], lambda some: map_threads(make_graft, some)
         )
         return sum(bool(pictures) for pictures in made) / (time.perf_counter() - start)
 
 
-def stored(portrait: Portrait) -> Face:
+def stored(portrait: Portrait) -> StoredFace:
     """A portrait as crop and matte, the face in the middle."""
     x0, y0, x1, y1 = portrait.box
     scale = SIDE / (1.6 * max(x1 - x0, y1 - y0, 20))
@@ -66,7 +69,7 @@ def stored(portrait: Portrait) -> Face:
         cv2.warpAffine(one, lay, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
         for one in (portrait.image, portrait.alpha)
     )
-    return Face(encode(image), encode(matte, ".png"), portrait.landmarks * scale + shift)
+    return StoredFace(encode_image(image), encode_image(matte, ".png"), portrait.landmarks * scale + shift)
 
 
 def pairing() -> float:
@@ -82,5 +85,5 @@ def pairing() -> float:
     faces[CORNERS] = [80, 130, 304, 354]
     faces[LANDMARKS] = marks + rng.normal(0, 4, (len(faces), 10))
     start = time.perf_counter()
-    assert len(pair(faces, TASKS, PARAMS)) > 3000
+    assert len(pair_faces(faces, TASKS, PARAMS)) > 3000
     return time.perf_counter() - start

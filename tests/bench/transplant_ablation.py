@@ -20,27 +20,36 @@ import numpy as np
 import pandas as pd
 import torch
 
-from visage.albums import Album, Look, read_album, read_transplants
-from visage.courses import Course, course
-from visage.labels import Task, read_tasks
-from visage.lessons import heads_of, lesson, placed, standard
-from visage.memo import Memo
-from visage.networks import build
-from visage.pairings import TransplantParams, age_task, pair
-from visage.pictures import write_pictures
-from visage.recipes import TrainParams
-from visage.training import answers, fit, views
-from visage.transplants import columns, read_faces, read_parts, transplants, with_looks
+from visage.formats.shards import write_shards
+from visage.formats.tasks import Task, read_tasks
+from visage.learning.cross_validation import build_training_data, channel_statistics, make_heads, to_device
+from visage.learning.dataset import FoldDataset, build_dataset
+from visage.learning.training import fit, frozen_features, predict_logits
+from visage.networks.images import ImageArray, Preprocessing, read_images, read_transplant_images
+from visage.networks.network import build_network
+from visage.networks.recipe import TrainParams
+from visage.runtime.memo import Memo
+from visage.transplants.pairing import TransplantParams, find_age_task, pair_faces
+from visage.transplants.picture_set import (
+    list_columns,
+    make_transplants,
+    measure_foreheads,
+    read_face_table,
+    read_stored_faces,
+)
 
 NOBODY = -2  # in place of the fold that alone may learn from a row
-MADE = TransplantParams("forehead", "feather", True, 4, 0.25, 15, 0.3, 1.5, 0.12, 0)
+MADE = TransplantParams(
+    method="forehead", blend="feather", match=True, per_donor=4, target_share=0.25, max_tilt=15, max_turn=0.3, max_size=1.5,
+    max_error=0.12, seed=0,
+)  # fmt: skip
 RECIPE = TrainParams(
     height=128, width=128, keep="all", fill=(0, 0, 0), standardise="imagenet",
     backbone="mobilenet_v3_small", weights="imagenet", unfreeze="head", hidden=(64,), dropout=0.3, joint=False,
-    head="classes", spread=3.0, old_from=None, focal=0.0, smoothing=0.05, class_weights="none", f1_weight=0.0,
-    sampling="balanced", flip=0.5, shift=0, scale=0, rotate=0, jitter=0, noise=0, blur=0, erase=0, mix=0, mixup=0,
-    cutmix=0, epochs=25, batch=64, optimiser="adamw", lr=0.001, backbone_lr=1.0, weight_decay=0.01, warmup=0.05,
-    clip=1.0, ema=0.0, early_stop="none", patience=5, inner_share=0.15, watch=0, precision="float32", compile=False,
+    head="classes", label_sigma=3.0, old_from=None, focal=0.0, smoothing=0.05, class_weights="none", f1_weight=0.0,
+    sampling="balanced", flip=0.5, shift=0, scale=0, rotate=0, jitter=0, noise=0, blur=0, erase=0, mix_probability=0, mixup=0,
+    cutmix=0, epochs=25, batch=64, optimizer="adamw", lr=0.001, backbone_lr_scale=1.0, weight_decay=0.01, warmup=0.05,
+    clip=1.0, ema=0.0, early_stop="none", patience=5, validation_share=0.15, eval_every=0, precision="float32", compile=False,
     seed=0,
 )  # fmt: skip
 
@@ -55,14 +64,16 @@ def thinned(faces: pd.DataFrame, age: Task, share: float, seed: int) -> set[str]
     return out
 
 
-def synthetic(faces: pd.DataFrame, tasks: Sequence[Task], params: TransplantParams, data: Path, look: Look) -> Album:
+def synthetic(
+    faces: pd.DataFrame, tasks: Sequence[Task], params: TransplantParams, data: Path, look: Preprocessing
+) -> ImageArray:
     """The transplants that these faces give."""
-    plan = pair(faces, tasks, params)
-    parts = dict(read_parts(data / "crops", data / "mattes", {*plan["donor"], *plan["receiver"]}))
+    plan = pair_faces(faces, tasks, params)
+    parts = dict(read_stored_faces(data / "crops", data / "mattes", {*plan["donor"], *plan["receiver"]}))
     with tempfile.TemporaryDirectory() as folder, Memo("ablation", folder=Path(folder) / "memo") as memo:
-        rows = transplants(plan, faces, tasks, params, parts, memo)
-        write_pictures(Path(folder) / "made", rows, columns(tasks))
-        return read_transplants(Path(folder) / "made", look, tasks)
+        rows = make_transplants(plan, faces, tasks, params, parts, memo)
+        write_shards(Path(folder) / "made", rows, list_columns(tasks))
+        return read_transplant_images(Path(folder) / "made", look, tasks)
 
 
 class Examiner:
@@ -70,23 +81,23 @@ class Examiner:
 
     def __init__(self, data: Path, recipe: TrainParams) -> None:
         self.tasks, self.recipe = read_tasks(data / "tasks.json"), recipe
-        self.age = age_task(self.tasks)
+        self.age = find_age_task(self.tasks)
         self.photos = pd.read_csv(data / "photos.csv", dtype={"person": str})
         self.folds = pd.read_csv(data / "folds.csv", dtype={"person": str})
-        self.look = Look(recipe.height, recipe.width)
-        self.crops = read_album(data / "crops", data / "mattes", self.look)
+        self.look = Preprocessing(recipe.height, recipe.width)
+        self.crops = read_images(data / "crops", data / "mattes", self.look)
         torch.manual_seed(0)
-        self.network = build(recipe, heads_of(self.course(None), np.arange(0), recipe))
-        self.network.standardise(*standard(self.course(None), np.arange(0), recipe))
+        self.network = build_network(recipe, make_heads(self.course(None), np.arange(0), recipe))
+        self.network.standardise(*channel_statistics(self.course(None), np.arange(0), recipe))
         self.seen = self.sights(self.crops)
 
-    def sights(self, album: Album) -> torch.Tensor:
-        return views(self.network, placed(album.pixels, "cpu"), self.recipe)
+    def sights(self, album: ImageArray) -> torch.Tensor:
+        return frozen_features(self.network, to_device(album.pixels, "cpu"), self.recipe)
 
-    def course(self, made: Album | None) -> Course:
-        return course(self.photos, self.folds, [self.age], self.crops, made)
+    def course(self, made: ImageArray | None) -> FoldDataset:
+        return build_dataset(self.photos, self.folds, [self.age], self.crops, made)
 
-    def scores(self, made: Album | None, left_out: set[str], seed: int) -> dict[str, float]:
+    def scores(self, made: ImageArray | None, left_out: set[str], seed: int) -> dict[str, float]:
         """Out of fold, on everybody's true photos."""
         both, recipe = self.course(made), replace(self.recipe, seed=seed)
         both.rows.loc[both.rows["person"].isin(left_out), "only"] = NOBODY
@@ -96,13 +107,15 @@ class Examiner:
         both = replace(both, album=replace(both.album, pixels=both.album.pixels[:0]))  # the features stand in for them
         chances = np.full((len(both.rows), len(self.age.classes)), np.nan)
         for fold in both.folds:
-            rows, heads = both.seen(fold), heads_of(both, both.seen(fold), recipe)
+            rows, heads = both.seen(fold), make_heads(both, both.seen(fold), recipe)
             torch.manual_seed(seed * 100 + fold)
-            network = build(recipe, heads, weights=False)
-            taught = replace(lesson(both, network, heads, replace(recipe, unfreeze="all"), "cpu"), features=features)
+            network = build_network(recipe, heads, weights=False)
+            taught = replace(
+                build_training_data(both, network, heads, recipe.replace(unfreeze="all"), "cpu"), features=features
+            )
             list(fit(network, taught, torch.from_numpy(rows), heads, recipe, seed=seed * 100 + fold))
             held = both.held_out(fold)
-            chances[held] = answers(network, taught, torch.from_numpy(held), recipe)[0].softmax(1).numpy()
+            chances[held] = predict_logits(network, taught, torch.from_numpy(held), recipe)[0].softmax(1).numpy()
         judged = ~np.isnan(chances[:, 0])
         rows = both.rows[judged]
         return figures(rows[self.age.name].to_numpy(), chances[judged], rows["fold"].to_numpy())
@@ -146,17 +159,17 @@ def main() -> None:
     words.add_argument("--sampling", default="balanced", choices=["balanced", "shuffled"])
     words.add_argument("--set", nargs="*", default=[], help="transplant keys, such as per_donor=8")
     asked = words.parse_args()
-    examiner = Examiner(asked.data, replace(RECIPE, weights=asked.weights, sampling=asked.sampling))
-    faces = read_faces(asked.data / "photos.csv", asked.data / "folds.csv", asked.data / "crops")
+    examiner = Examiner(asked.data, RECIPE.replace(weights=asked.weights, sampling=asked.sampling))
+    faces = read_face_table(asked.data / "photos.csv", asked.data / "folds.csv", asked.data / "crops")
     with tempfile.TemporaryDirectory() as folder, Memo("ablation", folder=Path(folder)) as memo:
-        faces = with_looks(faces, asked.data / "crops", asked.data / "mattes", memo)
+        faces = measure_foreheads(faces, asked.data / "crops", asked.data / "mattes", memo)
     changes = {key: json.loads(value) for key, value in (pair.split("=") for pair in asked.set)}
     rows = []
     for seed in range(asked.seeds):
         left_out = thinned(faces, examiner.age, asked.thin, seed)
         donors = faces[~faces["person"].isin(left_out)]
         for method in asked.methods:
-            params = replace(MADE, method=method, seed=seed, **changes)
+            params = MADE.replace(method=method, seed=seed, **changes)
             made = synthetic(donors, examiner.tasks, params, asked.data, examiner.look)
             scores = examiner.scores(made, left_out, seed)
             rows.append({"method": method, "seed": seed, "made": len(made.rows)} | scores)

@@ -1,0 +1,1 @@
+"""The annotation page: boxes and labels corrected by hand in a browser."""

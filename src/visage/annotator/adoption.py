@@ -1,0 +1,28 @@
+"""Taking in a folder of one's own photos: a place below data/raw, and empty files for corrections by hand."""
+
+from pathlib import Path
+
+from visage.formats.columns import CORRECTION_COLUMNS, MANUAL_BOX_COLUMNS
+from visage.index.layouts import is_folder_name
+
+
+def adopt_folder(name: str, folder: Path, raw: Path, manual: Path) -> list[Path]:
+    """Link the folder under its name and begin its corrections; what is there already stays. Returns what is new."""
+    if not is_folder_name(name):
+        raise ValueError(f"{name!r} should be a plain name such as holiday, the value of data.name in params.yaml.")
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder of photos.")
+    place, new = raw / name, []
+    if place.exists() and place.resolve() != folder.resolve():
+        raise ValueError(f"{place} is there already and is another folder; choose another name.")
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(folder.resolve(), target_is_directory=True)
+        new.append(place)
+    for file, columns in (("boxes.csv", MANUAL_BOX_COLUMNS), ("labels.csv", CORRECTION_COLUMNS)):
+        path = manual / name / file
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(",".join(columns) + "\n", encoding="utf-8")
+            new.append(path)
+    return new

@@ -1,0 +1,1 @@
+"""Member predictions blended, decided, scored and submitted."""

@@ -1,0 +1,1 @@
+"""Faces found, boxed, cropped and matted."""

@@ -1,0 +1,102 @@
+"""Picture sets: many encoded pictures in a few Parquet shards, a photo always in the same shard."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from visage.runtime.files import replace_folder
+
+SHARDS = 64
+ARROW_TYPES = {str: pa.string(), bytes: pa.binary(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+def shard_of(photo: str) -> int:
+    """The shard of a photo, from its key alone: correcting one picture changes one file."""
+    return hashlib.blake2b(photo.encode(), digest_size=8).digest()[0] % SHARDS
+
+
+def shard_order(photos: Iterable[str]) -> list[str]:
+    """Photo keys in the order in which a picture set is written."""
+    return sorted(photos, key=lambda photo: (shard_of(photo), photo))
+
+
+def encode_image(image: np.ndarray, form: str = ".jpg", quality: int = 95) -> bytes:
+    """RGB (or one grey channel) as JPEG or PNG bytes."""
+    flags = [cv2.IMWRITE_JPEG_QUALITY, quality] if form == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    done, data = cv2.imencode(form, image[..., ::-1] if image.ndim == 3 else image, flags)
+    assert done, f"a picture of shape {image.shape} and type {image.dtype} cannot be written as {form}"
+    return data.tobytes()
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """What `encode` wrote: RGB height x width x 3, or grey height x width."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ValueError("a stored picture cannot be decoded; delete the folder that holds it and run `dvc repro`.")
+    return np.ascontiguousarray(image[..., ::-1]) if image.ndim == 3 else image
+
+
+def write_shards(folder: Path, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, type]) -> int:
+    """Write rows, which come in the order of `shard_order`, one shard in memory at a time; returns how many.
+
+    `columns` are those beside photo, width, height, image. The folder appears whole under its name, or not at all.
+    """
+    total = 0
+    schema = build_schema(columns)
+    with replace_folder(folder) as part:
+        last = -1
+        for shard, members in groupby(rows, key=lambda row: shard_of(row["photo"])):
+            assert shard > last, "rows are not in the order of shard_order"
+            last, table = shard, pa.Table.from_pylist(list(members), schema=schema)
+            pq.write_table(table, part / f"{shard:02d}.parquet", compression="none", store_schema=False)
+            total += len(table)
+        if not total:  # an empty set still says what its columns are
+            pq.write_table(schema.empty_table(), part / "00.parquet", compression="none", store_schema=False)
+    return total
+
+
+def build_schema(columns: Mapping[str, type]) -> pa.Schema:
+    fixed = {"photo": str, "width": int, "height": int, "image": bytes}
+    return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in (fixed | dict(columns)).items()])
+
+
+def read_shards(folder: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The set's tables, one a shard, in order."""
+    shards = sorted(Path(folder).glob("*.parquet"))
+    if not shards:
+        raise ValueError(f"{folder} holds no pictures; `dvc repro` makes it.")
+    for shard in shards:
+        yield pq.read_table(shard, columns=columns)
+
+
+def read_rows(folder: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The set's rows, one shard in memory at a time."""
+    for table in read_shards(folder, columns):
+        yield from table.to_pylist()
+
+
+def count_pictures(folder: Path) -> int:
+    """How many pictures a set holds, from the shards' footers."""
+    return sum(pq.read_metadata(shard).num_rows for shard in sorted(Path(folder).glob("*.parquet")))
+
+
+def join_mattes(tables: Iterator[Any], mattes: Path | None) -> Iterator[dict[str, Any]]:
+    """Rows of the crops, each with the matte of the same photo: matched by key, never by place."""
+    others = read_shards(mattes, ["photo", "image"]) if mattes else None
+    known: dict[str, bytes] = {}
+    for table in tables:
+        for row in table.to_pylist():
+            while others is not None and row["photo"] not in known:
+                if (shard := next(others, None)) is None:
+                    raise ValueError(
+                        f"{mattes} has no matte of {row['photo']}; set keep: all, or a cut_out.model other than none."
+                    )
+                known = dict(zip(shard["photo"].to_pylist(), shard["image"].to_pylist(), strict=True))
+            yield row | ({"matte": known[row["photo"]]} if mattes else {})

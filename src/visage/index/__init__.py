@@ -1,0 +1,1 @@
+"""The photo table, label corrections and folds."""

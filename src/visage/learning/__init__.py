@@ -1,0 +1,1 @@
+"""Training: fold dataset, augmentation, losses, optimizer, cross-validation."""

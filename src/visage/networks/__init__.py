@@ -1,0 +1,1 @@
+"""Recipes, image preprocessing, backbones, networks and checkpoints."""

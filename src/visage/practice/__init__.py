@@ -1,0 +1,1 @@
+"""The practice set: portraits of people who do not exist."""

@@ -1,0 +1,1 @@
+"""How a stage runs: its parameters, its memo, its processes."""

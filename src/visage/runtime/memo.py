@@ -1,0 +1,224 @@
+"""What long stages remember between runs: one row per item, by the digest of everything that went into it.
+
+An accelerator and never a source: without it the same rows are computed again, and an entry that is torn or wrong is
+dropped. It lies inside DVC's cache folder, so that `--temp` and `--queue` runs share it.
+"""
+
+import ast
+import configparser
+import functools
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+import visage
+from visage.runtime.parallel import map_threads
+
+Item = TypeVar("Item")
+Row = dict[str, Any]
+
+LIMIT = 8 * 2**30  # bytes a stage may keep; what was used longest ago goes first
+BATCH = 500  # digests in one query
+PACKAGE = Path(visage.__file__).parent
+
+
+def digest(*parts: Any) -> str:
+    """SHA-256 of the parts, each with its length, so that ("ab", "c") and ("a", "bc") differ."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, default=to_plain).encode()
+        total.update(len(data).to_bytes(8, "big") + data)
+    return total.hexdigest()
+
+
+def to_plain(value: Any) -> Any:
+    """What JSON does not know, as something that it does: parameters as a dict."""
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    raise TypeError(f"{type(value).__name__} cannot be part of a digest")
+
+
+@functools.cache
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file such as a network's weights."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.cache
+def source_digest(*modules: str, package: Path = PACKAGE) -> str:
+    """SHA-256 of the code of these modules (`visage.faces.crops`) and of all visage modules that they import.
+
+    A bug that is mended in any of them invalidates what the bug made; a changed comment or line break does not.
+    """
+    sources = {name: module_file(name, package).read_text(encoding="utf-8") for name in reachable(modules, package)}
+    return digest(sorted((name, ast.dump(ast.parse(source))) for name, source in sources.items()))
+
+
+def reachable(modules: Iterable[str], package: Path = PACKAGE) -> set[str]:
+    """The modules and all that they import from the package, directly or through others; whole dotted names."""
+    found, waiting = set(), list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += imported_modules(module_file(name, package).read_text(encoding="utf-8"), package)
+    return found
+
+
+def imported_modules(source: str, package: Path = PACKAGE) -> set[str]:
+    """Dotted names of the package's modules that a source text imports, wherever in the file.
+
+    `from visage.faces import crops` imports the module visage.faces.crops and the package visage.faces.
+    """
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    names = {name for name in names if name.split(".")[0] == "visage" and module_file(name, package)}
+    parents = {name.rpartition(".")[0] for name in names} - {""}
+    return names | parents
+
+
+def module_file(name: str, package: Path = PACKAGE) -> Path | None:
+    """The file of a dotted module name; None where the name is no module (a function, say)."""
+    path = package.joinpath(*name.split(".")[1:])
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def cache_folder() -> Path:
+    """The folder of DVC's cache, also inside the copies of the project in which `--temp` runs work."""
+    home = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc"
+    found = home / "cache"
+    for name in ("config", "config.local"):
+        config = configparser.ConfigParser(strict=False, interpolation=None)
+        config.read(home / name, encoding="utf-8")
+        if folder := config.get("cache", "dir", fallback=None):
+            found = home / Path(os.path.expandvars(folder)).expanduser()  # an absolute path replaces what is before it
+    return found
+
+
+class Memo:
+    """The rows that one stage has computed. `inputs` and the code of the modules `code` are part of every row's digest.
+
+    with Memo("crop", params, code="visage.faces.crops") as memo:
+        rows = memo.map(partial(map_threads, crop), photos, key=lambda photo: [photo_digest(photo)])
+    """
+
+    def __init__(
+        self, stage: str, *inputs: Any, code: str | None = None, folder: Path | None = None, limit: int = LIMIT
+    ) -> None:
+        folder = folder or cache_folder() / "memo"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.inputs = digest(*inputs, source_digest(code) if code else "")
+        self.path, self.limit = folder / f"{stage}.sqlite", limit
+        self.known = self.computed = 0
+        try:
+            self.base = self.connect()
+        except sqlite3.DatabaseError:  # torn: start anew, it only costs time
+            self.path.unlink()
+            self.base = self.connect()
+
+    def connect(self) -> sqlite3.Connection:
+        base = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+        base.execute("pragma journal_mode = wal")
+        base.execute("pragma synchronous = normal")
+        base.execute("create table if not exists memo (digest text primary key, value blob, sum blob, used real)")
+        return base
+
+    def map(
+        self,
+        compute: Callable[[Sequence[Item]], Iterable[Row]],
+        items: Iterable[Item],
+        *,
+        key: Callable[[Item], Sequence[Any]],
+        chunk: int = 256,
+    ) -> Iterator[Row]:
+        """One row per item, in order: recalled where its digest is known, computed and remembered where not.
+
+        `key` lists what an item's row depends on. `compute` gets the unknown items of a chunk and yields their rows
+        in order; the rows of a chunk are on disk before the next begins.
+        """
+        items = iter(items)
+        while some := list(islice(items, chunk)):
+            digests = list(map_threads(lambda item: digest(self.inputs, *key(item)), some))
+            known = {name: row for name, data in self.recall(digests).items() if (row := unpack(data)) is not None}
+            new = {name: item for name, item in zip(digests, some, strict=True) if name not in known}
+            computed = dict(zip(new, compute(list(new.values())), strict=True)) if new else {}
+            self.remember({name: pack(row) for name, row in computed.items()})
+            self.computed, self.known = self.computed + len(computed), self.known + len(some) - len(computed)
+            rows = known | computed
+            yield from (rows[name] for name in digests)
+
+    def recall(self, digests: Iterable[str]) -> dict[str, bytes]:
+        """Those of the digests that are known, with their values."""
+        wanted, known = list(dict.fromkeys(digests)), {}
+        for start in range(0, len(wanted), BATCH):
+            some = wanted[start : start + BATCH]
+            marks = ",".join("?" * len(some))
+            rows = self.base.execute(f"select digest, value, sum from memo where digest in ({marks})", some).fetchall()
+            known |= {key: value for key, value, total in rows if total == hashlib.sha256(value).digest()}
+            self.base.execute(f"update memo set used = ? where digest in ({marks})", [time.time(), *some])
+        return known
+
+    def remember(self, rows: Mapping[str, bytes]) -> None:
+        """Keep these values; all of them are on disk when this returns, or none."""
+        now = time.time()
+        self.base.execute("begin immediate")
+        self.base.executemany(
+            "insert or replace into memo values (?, ?, ?, ?)",
+            [(key, value, hashlib.sha256(value).digest(), now) for key, value in rows.items()],
+        )
+        self.base.execute("commit")
+
+    def close(self) -> None:
+        """Forget what was used longest ago until the rest fits, and hand the file back."""
+        sizes = self.base.execute("select digest, length(value) from memo order by used desc, digest").fetchall()
+        total, gone = 0, []
+        for key, size in sizes:
+            total += size
+            if total > self.limit:
+                gone.append((key,))
+        if gone:
+            self.base.executemany("delete from memo where digest = ?", gone)
+            self.base.execute("vacuum")
+        self.base.close()
+
+    def __str__(self) -> str:
+        return f"{self.computed:,} computed, {self.known:,} remembered from earlier runs"
+
+    def __enter__(self) -> "Memo":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def pack(row: Mapping[str, Any]) -> bytes:
+    """A row of numbers, texts and bytes: a line of JSON, then the bytes one after another."""
+    blobs = {name: value for name, value in row.items() if isinstance(value, bytes)}
+    head = {name: {"bytes": len(value)} if name in blobs else value for name, value in row.items()}
+    return json.dumps(head).encode() + b"\n" + b"".join(blobs.values())
+
+
+def unpack(data: bytes) -> Row | None:
+    """What `pack` made; None for anything else, which is then computed again."""
+    line, _, rest = data.partition(b"\n")
+    try:
+        row = json.loads(line)
+        for name, value in row.items():
+            if isinstance(value, dict):
+                row[name], rest = rest[: value["bytes"]], rest[value["bytes"] :]
+    except (ValueError, KeyError, AttributeError):
+        return None
+    return row

@@ -1,0 +1,1 @@
+"""Forehead transplants: training pictures of the oldest class."""

@@ -1,0 +1,235 @@
+"""Bad inputs, each with its sentence: nobody should have to guess what is wrong with their photos."""
+
+import shutil
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.conftest import picture
+from visage.formats import photos as photos_module
+from visage.formats.columns import CORRECTION_COLUMNS
+from visage.formats.tasks import Task
+from visage.index.layouts import IndexParams, read_layout
+from visage.index.photo_table import build_photo_table, size_reader
+from visage.runtime.parallel import map_threads
+
+TASKS = [
+    Task("mask", ("worn", "incorrect", "not worn"), "mask"),
+    Task("gender", ("male", "female"), "gender"),
+    Task("age", ("<30", "30-59", ">=60"), "age", (30, 60)),
+]
+PEOPLE = [("000001", "male", "20"), ("000002", "female", "60"), ("000002-1", "male", "59")]
+ONE = "train/images/000001_male_Asian_20"
+
+
+def index(root, on_bad="stop", layout="competition", table=None, tasks=TASKS, fixes=()):
+    params = IndexParams(layout=layout, table=table, on_bad=on_bad, label_confidence=0.5)
+    listed, problems = read_layout(root, params)
+    sizes = list(map_threads(size_reader(root), listed["photo"]))
+    fixes = pd.DataFrame(fixes, columns=CORRECTION_COLUMNS).assign(row=range(2, len(fixes) + 2))
+    return build_photo_table(listed, sizes, problems, tasks, fixes, params, fixes_file="labels.csv")
+
+
+def test_the_competitions_layout_becomes_one_table(competition):
+    roll = index(competition(PEOPLE))
+    assert len(roll.photos) == 3 * 7 + 2
+    assert list(roll.photos) == ["photo", "split", "person", "mask", "gender", "age", "age_value", "width", "height"]
+    one = roll.photos.set_index("photo").loc[f"{ONE}/incorrect_mask.png"]
+    assert one.tolist() == ["train", "000001_male_Asian_20", "incorrect", "male", "<30", "20", 12, 16]
+    assert roll.photos.query("split == 'eval'")[["person", "mask", "gender", "age"]].eq("").all().all()
+    assert roll.counts["photos"] == {"train": 21, "eval": 2}
+    assert roll.counts["classes"]["mask"] == {"worn": 15, "incorrect": 3, "not worn": 3}
+    assert roll.counts["people"] == 3
+
+
+def test_one_id_may_name_two_people(competition):
+    roll = index(competition([("003397", "male", "20"), ("003397", "female", "41")]))
+    assert roll.counts["people"] == 2
+
+
+def test_junk_whose_name_starts_with_a_dot_is_not_seen(competition):
+    root = competition(PEOPLE)
+    (root / ONE / "._normal.jpg").write_bytes(b"junk")
+    (root / "train/images/._000001_male_Asian_20").mkdir()
+    (root / "eval/images/._x.jpg").write_bytes(b"junk")
+    assert len(index(root).photos) == 23
+
+
+def test_the_table_does_not_depend_on_the_order_of_the_csv(competition):
+    root = competition(PEOPLE)
+    first = index(root).photos
+    lines = (root / "train/train.csv").read_text().splitlines()
+    (root / "train/train.csv").write_text("\n".join([lines[0], *lines[:0:-1]]))
+    assert index(root).photos.equals(first)
+
+
+def cut_short(path):
+    Image.effect_noise((64, 64), 99).crop((0, 0, 16, 20)).save(path, quality=100)
+    path.write_bytes(path.read_bytes()[:-60])
+
+
+def bad(root, what):
+    """One thing wrong with a good set."""
+    csv, folder, info = root / "train/train.csv", root / ONE, root / "eval/info.csv"
+    text = csv.read_text()
+    answer = root / "eval/images" / f"{0:040x}.jpg"
+    actions = {
+        "missing csv": csv.unlink,
+        "missing info": info.unlink,
+        "missing column": lambda: csv.write_text(text.replace("id,gender,race,age", "id,sex,race,age")),
+        "not utf-8": lambda: csv.write_bytes(text.replace("Asian", "Asiân").encode("latin-1")),
+        "listed twice": lambda: csv.write_text(text + text.splitlines()[1] + "\n"),
+        "shot missing": (folder / "normal.jpg").unlink,
+        "strange shot": lambda: picture(folder / "selfie.jpg"),
+        "two of one shot": lambda: picture(folder / "normal.png"),
+        "unknown gender": lambda: csv.write_text(text.replace("1,male", "1,mail")),
+        "age in words": lambda: csv.write_text(text.replace("Asian,20", "Asian,twenty")),
+        "unreadable": lambda: (folder / "normal.jpg").write_bytes(b"no picture"),
+        "truncated": lambda: cut_short(folder / "mask5.jpg"),
+        "zero bytes": lambda: (folder / "normal.jpg").write_bytes(b""),
+        "oversized": lambda: Image.new("1", (10, 41)).save(folder / "mask3.png"),
+        "folder absent": lambda: shutil.rmtree(folder),
+        "folder unlisted": lambda: (root / "train/images/stranger").mkdir(),
+        "answer absent": answer.unlink,
+        "answer unlisted": lambda: picture(root / "eval/images/extra.jpg"),
+        "answer twice": lambda: info.write_text(info.read_text() + f"{0:040x}.jpg,0\n"),
+        "path leaves": lambda: csv.write_text(text.replace(",000001_male_Asian_20", ",../000001_male_Asian_20")),
+        "image id leaves": lambda: info.write_text(info.read_text() + "../train/train.csv,0\n"),
+        "no table": lambda: csv.write_text(""),
+    }
+    actions[what]()
+
+
+SENTENCES = {
+    "shot missing": f"train/train.csv, row 2: the folder {ONE} lacks normal; wanted are normal, incorrect_mask, mask1, "
+    "mask2, mask3, mask4, mask5.",
+    "strange shot": f"train/train.csv, row 2: the folder {ONE} holds selfie; wanted are",
+    "two of one shot": f"the folder {ONE} holds normal.jpg and normal.png for one shot; wanted are",
+    "listed twice": "train/train.csv, row 5: the folder 000001_male_Asian_20 is listed twice; a person is one folder.",
+    "unknown gender": "train/train.csv, row 2: gender 'mail' is not one of male, female. Did you mean 'male'?",
+    "age in words": "train/train.csv, row 2: age 'twenty' is not a number; write one such as 34.",
+    "unreadable": f"{ONE}/normal.jpg: the file is not a picture that can be read.",
+    "truncated": f"{ONE}/mask5.jpg: the picture is damaged or cut short",
+    "zero bytes": f"{ONE}/normal.jpg: the file is empty (0 bytes).",
+    "oversized": f"{ONE}/mask3.png: the picture has 10x41 pixels, more than the 400 that are allowed.",
+    "folder absent": f"train/train.csv, row 2: the folder {ONE} is listed, but is not there.",
+    "folder unlisted": "train/train.csv: the folder train/images/stranger is there, but no row lists it.",
+    "answer absent": f"eval/info.csv, row 2: the photo eval/images/{0:040x}.jpg is listed, but is not there.",
+    "answer unlisted": "eval/info.csv: the photo eval/images/extra.jpg is there, but no row lists it.",
+    "answer twice": f"eval/info.csv, row 4: the photo eval/images/{0:040x}.jpg is listed twice.",
+    "path leaves": "row 2: path '../000001_male_Asian_20' should be the name of one folder in train/images.",
+    "image id leaves": "info.csv, row 4: ImageID '../train/train.csv' should be the name of one file in eval/images.",
+}
+FATAL = {
+    "missing csv": "train.csv is missing; the layout needs it, with the columns id, gender, age, path.",
+    "missing info": "info.csv is missing; the layout needs it, with the columns ImageID.",
+    "missing column": "train.csv lacks the column gender; it has id, sex, race, age, path.",
+    "not utf-8": "train.csv, row 2: the file is not UTF-8; save it as UTF-8.",
+    "no table": "train.csv is not a table:",
+}
+
+
+@pytest.mark.parametrize("what", SENTENCES)
+def test_a_problem_stops_with_its_sentence(competition, monkeypatch, what):
+    monkeypatch.setattr(photos_module, "MAX_PIXELS", 400)
+    root = competition(PEOPLE)
+    bad(root, what)
+    with pytest.raises(ValueError) as told:
+        index(root)
+    assert SENTENCES[what] in str(told.value)
+
+
+@pytest.mark.parametrize("what", sorted(SENTENCES))
+def test_skip_leaves_out_what_has_a_problem_and_writes_down_why(competition, monkeypatch, what):
+    monkeypatch.setattr(photos_module, "MAX_PIXELS", 400)
+    root = competition(PEOPLE)
+    bad(root, what)
+    roll = index(root, on_bad="skip")
+    assert len(roll.rejected) == roll.counts["rejected"] >= 1
+    assert roll.rejected["problem"].str.len().min() > 10
+    assert roll.photos["photo"].is_unique
+    assert set(roll.photos["photo"]).isdisjoint(roll.rejected["photo"])
+
+
+@pytest.mark.parametrize("what", FATAL)
+@pytest.mark.parametrize("on_bad", ["stop", "skip"])
+def test_a_table_that_cannot_be_read_always_stops(competition, what, on_bad):
+    root = competition(PEOPLE)
+    bad(root, what)
+    with pytest.raises(ValueError) as told:
+        index(root, on_bad=on_bad)
+    assert FATAL[what] in str(told.value)
+
+
+def test_all_problems_are_told_at_once(competition):
+    root = competition(PEOPLE)
+    for what in ("folder unlisted", "age in words", "answer absent", "zero bytes"):
+        bad(root, what)
+    with pytest.raises(ValueError) as told:
+        index(root)
+    assert str(told.value).splitlines()[0].startswith("4 problems with the photos")
+    assert len(str(told.value).splitlines()) == 5
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"is not there; put your photos in it, or set data\.name"):
+        index(tmp_path / "nowhere")
+
+
+def test_a_label_that_the_photos_do_not_have_is_told(competition):
+    with pytest.raises(ValueError, match=r"tasks\.hair\.label is 'hair', which the photos do not have; they have"):
+        index(competition(PEOPLE), tasks=[Task("hair", ("long", "short"), "hair")])
+
+
+def test_a_correction_moves_the_class(competition):
+    fixes = [["000001", "", "age", "61", "1", "", ""], ["", "000002/normal", "mask", "incorrect", "1", "", ""]]
+    roll = index(competition(PEOPLE), fixes=fixes)
+    photos = roll.photos.set_index("photo")
+    assert photos.loc[f"{ONE}/normal.jpg", ["age", "age_value"]].tolist() == [">=60", "61"]
+    assert photos.loc["train/images/000002_female_Asian_60/normal.jpg", "mask"] == "incorrect"
+    assert roll.counts["corrected"] == 8
+
+
+def test_any_table_with_a_photo_column_will_do(tmp_path):
+    for name in ("a.jpg", "deep/b.png", "c.jpg"):
+        picture(tmp_path / name)
+    (tmp_path / "faces.csv").write_text("photo,person,sex,split\na.jpg,ann,f,\ndeep/b.png,bob,m,train\nc.jpg,,,eval\n")
+    roll = index(tmp_path, layout="table", table="faces.csv", tasks=[Task("sex", ("f", "m"), "sex")])
+    assert roll.photos[["photo", "split", "person", "sex"]].to_numpy().tolist() == [
+        ["a.jpg", "train", "ann", "f"], ["c.jpg", "eval", "", ""], ["deep/b.png", "train", "bob", "m"],
+    ]  # fmt: skip
+
+
+def test_without_people_every_photo_is_its_own_person(tmp_path):
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "faces.csv").write_text("photo,sex\na.jpg,f\n")
+    roll = index(tmp_path, layout="table", table="faces.csv", tasks=[Task("sex", ("f", "m"), "sex")])
+    assert roll.photos["person"].tolist() == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("../x.jpg,f,train", "faces.csv, row 3: '../x.jpg' leaves the data folder"),
+        ("gone.jpg,f,train", "faces.csv, row 3: the photo gone.jpg is listed, but is not there."),
+        ("a.jpg,f,train", "faces.csv, row 3: the photo a.jpg is listed twice."),
+        ("b.jpg,f,test", "faces.csv, row 3: split 'test' is not one of train, eval."),
+    ],
+)
+def test_a_bad_row_of_a_table_is_told(tmp_path, line, sentence):
+    picture(tmp_path / "a.jpg")
+    picture(tmp_path / "b.jpg")
+    (tmp_path / "faces.csv").write_text(f"photo,sex,split\na.jpg,f,train\n{line}\n")
+    with pytest.raises(ValueError) as told:
+        index(tmp_path, layout="table", table="faces.csv", tasks=[Task("sex", ("f", "m"), "sex")])
+    assert sentence in str(told.value)
+
+
+def test_one_folder_per_class_will_do(tmp_path):
+    for name in ("with/a.jpg", "without/b.jpg", "eval/c.jpg", "with/._a.jpg"):
+        picture(tmp_path / name)
+    roll = index(tmp_path, layout="table", tasks=[Task("mask", ("with", "without"), "folder")])
+    assert roll.photos[["photo", "split", "mask"]].to_numpy().tolist() == [
+        ["eval/c.jpg", "eval", ""], ["with/a.jpg", "train", "with"], ["without/b.jpg", "train", "without"],
+    ]  # fmt: skip

@@ -1,0 +1,262 @@
+"""What must be true of the practice set: it can be drawn again exactly, its truth is true, and its traps are in it."""
+
+import csv
+import re
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from visage.formats.columns import SHOTS
+from visage.practice import masks, practice_set
+from visage.practice.people import draw_person, draw_population
+from visage.practice.portraits import Pose, draw_group, draw_portrait
+from visage.practice.practice_set import PracticeParams, list_photos, true_portrait, write_practice
+
+SMALL = PracticeParams(seed=3, train_people=15, eval_people=2)
+FEW = PracticeParams(seed=3, train_people=2, eval_people=1)
+UPRIGHT = Pose(x=192, y=215, scale=82, tilt=0, lean=0, yaw=0, pitch=0)
+
+
+def somebody(seed: int = 1, gender: str = "female", age: int = 30):
+    return draw_person(np.random.default_rng(seed), gender, age)
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def files_of(root):
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    root = tmp_path_factory.mktemp("raw") / "practice"
+    write_practice(root, FEW, workers=1)
+    return root
+
+
+# ---------------------------------------------------------------- drawn again, drawn differently
+
+
+def test_the_number_of_workers_changes_no_byte(drawn, tmp_path):
+    write_practice(tmp_path / "again", FEW, workers=2)
+    assert files_of(tmp_path / "again") == files_of(drawn)
+
+
+def test_one_photo_drawn_alone_equals_the_one_in_the_set(drawn):
+    key = next(key for key in list_photos(FEW) if key.startswith("eval/") and key.endswith(".jpg"))
+    assert list_photos(FEW)[key].encoded() == (drawn / key).read_bytes()
+
+
+def test_another_seed_gives_other_people():
+    assert not set(draw_population(1, 25)) & set(draw_population(2, 25))
+
+
+def test_eval_people_are_not_train_people():
+    assert not {p.person for k, p in list_photos(SMALL).items() if k.startswith("train")} & {
+        p.person for k, p in list_photos(SMALL).items() if k.startswith("eval")
+    }
+
+
+def test_more_people_leave_the_first_ones_as_they_were():
+    assert draw_population(4, 30)[:7] == draw_population(4, 7)
+
+
+def test_a_failed_draw_leaves_no_data_folder(tmp_path, monkeypatch):
+    def full_disk(root, everything):
+        (root / "answers.csv").write_text("half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(practice_set, "_write_tables", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        write_practice(tmp_path / "practice", FEW, workers=1)
+    assert not (tmp_path / "practice").exists()
+
+
+# ---------------------------------------------------------------- the truth is true
+
+
+def test_a_photo_is_384_by_512_rgb_bytes():
+    photo = draw_portrait(somebody(), "normal", np.random.default_rng(0))
+    assert photo.image.shape == (512, 384, 3)
+    assert photo.image.dtype == photo.alpha.dtype == np.uint8
+    assert photo.alpha.shape == (512, 384)
+
+
+@pytest.mark.parametrize("yaw", [-0.3, 0.0, 0.3])
+def test_landmarks_lie_in_the_box_in_the_order_of_a_face(yaw):
+    photo = draw_portrait(somebody(), "mask1", np.random.default_rng(0), pose=replace(UPRIGHT, yaw=yaw))
+    x0, y0, x1, y1 = photo.box
+    right_eye, left_eye, nose, mouth_right, mouth_left = photo.landmarks
+    assert all(x0 < x < x1 and y0 < y < y1 for x, y in photo.landmarks)
+    assert right_eye[0] < nose[0] < left_eye[0]
+    assert mouth_right[0] < mouth_left[0]
+    assert max(right_eye[1], left_eye[1]) < nose[1] < min(mouth_right[1], mouth_left[1])
+
+
+def test_the_pupils_are_where_the_landmarks_say():
+    person = replace(somebody(gender="male"), glasses="none")
+    photo = draw_portrait(person, "normal", np.random.default_rng(0), pose=UPRIGHT)
+    for x, y in photo.landmarks[:2].round().astype(int):
+        pupil, cheek = photo.image[y - 2 : y + 3, x - 2 : x + 3], photo.image[y + 25 : y + 30, x - 2 : x + 3]
+        assert pupil.mean() < 0.6 * cheek.mean()
+
+
+def test_the_box_spans_from_hairline_to_chin():
+    x0, y0, x1, y1 = draw_portrait(somebody(), "normal", np.random.default_rng(0), pose=UPRIGHT).box
+    assert x1 - x0 == pytest.approx(2 * UPRIGHT.scale, rel=0.15)
+    assert y1 - y0 == pytest.approx(2.55 * UPRIGHT.scale, rel=0.12)
+    assert (x0 + x1) / 2 == pytest.approx(UPRIGHT.x, abs=3)
+
+
+def test_a_face_half_outside_keeps_its_box_inside_the_photo():
+    photo = draw_portrait(somebody(), "normal", np.random.default_rng(0), pose=replace(UPRIGHT, x=0))
+    x0, _, x1, _ = photo.box
+    assert x0 == 0
+    assert 60 < x1 < 110
+    assert photo.landmarks[0, 0] < 0  # where the eye truly is, though nobody can see it
+
+
+def test_a_mask_moves_neither_box_nor_landmarks():
+    person = somebody()
+    bare, masked = (draw_portrait(person, shot, np.random.default_rng(0), pose=UPRIGHT) for shot in ("normal", "mask2"))
+    assert bare.box == masked.box
+    assert np.array_equal(bare.landmarks, masked.landmarks)
+    assert not np.array_equal(bare.image, masked.image)
+
+
+def test_only_what_is_not_person_changes_with_the_room():
+    one, other = (
+        draw_portrait(somebody(), "normal", np.random.default_rng(0), behind=np.random.default_rng(room))
+        for room in (10, 11)
+    )
+    assert np.array_equal(one.alpha, other.alpha)
+    change = np.abs(one.image.astype(int) - other.image).max(2)
+    inside = cv2.erode(one.alpha, np.ones((9, 9))) == 255  # the lens blurs across the edge
+    assert change[inside].max() <= 1
+    assert (change[one.alpha == 0] > 0).mean() > 0.9
+
+
+def test_a_person_is_one_piece_with_a_head_in_the_box():
+    photo = draw_portrait(somebody(), "mask3", np.random.default_rng(0), pose=UPRIGHT)
+    assert 0.2 < (photo.alpha == 255).mean() < 0.8
+    x0, y0, x1, y1 = map(int, photo.box)
+    assert (photo.alpha[y0:y1, x0:x1] > 128).mean() > 0.93
+    assert cv2.connectedComponents((photo.alpha > 128).astype(np.uint8))[0] <= 3
+
+
+def test_several_people_share_one_photo_of_any_size():
+    people = [somebody(1), somebody(2, "male", 60)]
+    poses = [Pose(80, 90, 30, 0, 0, 0, 0), Pose(230, 100, 30, 0, 0, 0, 0)]
+    left, right = draw_group(people, ["normal", "mask1"], np.random.default_rng(0), size=(320, 240), poses=poses)
+    assert left.image is right.image
+    assert left.image.shape == (240, 320, 3)
+    assert left.box[2] < right.box[0]
+
+
+def test_an_unknown_shot_is_named_in_the_error():
+    with pytest.raises(ValueError, match="unknown shot 'mask6'; shots are normal, incorrect_mask, mask1"):
+        draw_portrait(somebody(), "mask6", np.random.default_rng(0))
+
+
+def test_truth_is_the_drawn_photo_before_compression():
+    key = next(key for key in list_photos(SMALL) if key.endswith(".png"))
+    stored = cv2.imdecode(np.frombuffer(list_photos(SMALL)[key].encoded(), np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(stored[..., ::-1], true_portrait(SMALL, key).image)
+
+
+# ---------------------------------------------------------------- who is in it
+
+
+def test_of_a_hundred_people_eight_are_sixty_or_older():
+    people = draw_population(9, 100)
+    assert sum(p.age >= 60 for p in people) == 8
+    assert Counter(p.gender for p in people) == {"female": 60, "male": 40}
+    assert sum(p.age < 30 for p in people) == 48
+    assert all(18 <= p.age <= 75 for p in people)
+
+
+@pytest.mark.parametrize("sign", ["grey", "brow_lines", "crows_feet", "folds", "bags", "sagging", "spots"])
+def test_every_sign_of_age_grows_from_45_to_65(sign):
+    def strength(age):
+        people = (somebody(seed, "female" if seed % 2 else "male", age) for seed in range(60))
+        return np.array([getattr(person.years, sign) for person in people])
+
+    young, middle, old = strength(22), strength(45), strength(65)
+    assert young.mean() < 0.12
+    assert young.mean() < middle.mean() < old.mean() - 0.2
+    assert (old[:, None] > middle).mean() > 0.85
+
+
+def test_every_person_owns_one_mask_of_each_kind():
+    rng = np.random.default_rng(0)
+    worn = [masks.mask_of(somebody(), shot, rng) for shot in SHOTS[2:]]
+    assert {kind for kind, _ in worn} == set(masks.KINDS)
+    assert {how for _, how in worn} == {"well"}
+    assert masks.mask_of(somebody(), "normal", rng) is None
+    assert masks.mask_of(somebody(), "incorrect_mask", rng)[1] in ("nose", "chin")
+
+
+# ---------------------------------------------------------------- the layout and its traps
+
+
+def test_every_listed_person_has_a_folder_of_seven_photos(drawn):
+    listed = rows_of(drawn / "train/train.csv")
+    assert list(listed[0]) == ["id", "gender", "race", "age", "path"]
+    for row in listed:
+        assert row["path"] == f"{row['id']}_{row['gender']}_{row['race']}_{row['age']}"
+        shots = {p.stem for p in (drawn / "train/images" / row["path"]).iterdir() if not p.name.startswith(".")}
+        assert shots == set(SHOTS)
+
+
+def test_a_mac_left_its_junk(drawn):
+    assert [path for path in drawn.rglob("._*.jpg") if path.is_file()]
+
+
+def test_all_three_extensions_occur_and_mix_inside_one_folder():
+    folders = {}
+    for key in list_photos(SMALL):
+        folders.setdefault(key.rpartition("/")[0], set()).add(key.rpartition(".")[2])
+    train = [kinds for folder, kinds in folders.items() if folder.startswith("train")]
+    assert set().union(*train) == {"jpg", "jpeg", "png"}
+    assert {"jpg", "jpeg", "png"} in train
+    assert sum(kinds == {"jpg"} for kinds in train) > len(train) / 2
+
+
+def test_one_id_has_a_suffix_and_one_id_names_two_people():
+    folders = {key.split("/")[2] for key in list_photos(SMALL) if key.startswith("train")}
+    assert len(folders) == SMALL.train_people
+    ids = Counter(folder.split("_")[0] for folder in folders)
+    suffixed = next(name for name in ids if "-" in name)
+    assert suffixed.removesuffix("-1") in ids
+    assert sorted(ids.values())[-2:] == [1, 2]
+
+
+def test_the_key_agrees_with_the_truth(drawn):
+    questions, answers = rows_of(drawn / "eval/info.csv"), rows_of(drawn / "answers.csv")
+    assert [row["ImageID"] for row in questions] == [row["ImageID"] for row in answers]
+    assert {row["ans"] for row in questions} == {"0"}
+    for row in answers:
+        photo = list_photos(FEW)[f"eval/images/{row['ImageID']}"]
+        mask, gender, age = int(row["ans"]) // 6, int(row["ans"]) // 3 % 2, int(row["ans"]) % 3
+        assert mask == {"normal": 2, "incorrect_mask": 1}.get(photo.shot, 0)
+        assert ("male", "female")[gender] == photo.person.gender
+        assert age == (photo.person.age >= 30) + (photo.person.age >= 60)
+
+
+def test_names_and_order_of_eval_photos_give_nothing_away():
+    hidden = [
+        (key, photo) for key, photo in list_photos(PracticeParams(seed=1, train_people=0, eval_people=50)).items()
+    ]
+    assert all(re.fullmatch(r"eval/images/[0-9a-f]{40}\.(jpg|jpeg|png)", key) for key, _ in hidden)
+    neighbours = sum(a.person == b.person for (_, a), (_, b) in pairwise(hidden))
+    assert neighbours < 15  # chance: 350 * 6 / 349 = 6
+    same_class = np.mean([a.answer == b.answer for (_, a), (_, b) in pairwise(hidden)])
+    shares = np.array(list(Counter(photo.answer for _, photo in hidden).values())) / len(hidden)
+    assert same_class == pytest.approx(np.square(shares).sum(), abs=0.06)
