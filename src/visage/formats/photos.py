@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 MAX_PIXELS = 100_000_000  # a photo above this is refused before a pixel is decoded: it may be a decompression bomb
 ORIENTATION = 0x0112  # the EXIF tag; values from 5 on lie on their side
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of R, G, B from 0 to 1
 WHITE = (255, 255, 255)  # what shows through where a photo is transparent
 
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS decides, not Pillow's own limit
