@@ -384,13 +384,13 @@ def test_one_fold_is_too_few():
 
 
 BAD_PARAMS = {
-    "shrinkage is -1.0, and should be 0 or more.": lambda: PARAMS.replace(shrinkage=-1.0),
-    "resamples is 10; an interval takes 100 or more.": lambda: PARAMS.replace(resamples=10),
+    "shrinkage is -1.0, and should be 0 (off) or more.": lambda: PARAMS.replace(shrinkage=-1.0),
+    "resamples is 10, and should be 100 or more.": lambda: PARAMS.replace(resamples=10),
     "first names one member or more, and none is named twice; these are ['a', 'a'].": lambda: RoundParams(
-        ("a",), ("a",)
+        first=("a",), second=("a",)
     ),
-    "a threshold is a probability above 0 and up to 1, and these are [0.9, 2.0].": lambda: PseudoParams(
-        0.9, {"age": {"<30": 2.0}}
+    "classes is 2.0, and should be up to 1.": lambda: PseudoParams(
+        min_probability=0.9, classes={"age": {"<30": 2.0}}
     ),
 }
 

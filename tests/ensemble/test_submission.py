@@ -17,7 +17,7 @@ STAGES = Path(__file__).parents[2] / "stages"
 PARAMS = """
 rounds: {first: [small, wide], second: []}
 ensemble: {weights: fitted, rule: auto, shrinkage: 0.002, resamples: 200, seed: 0}
-pseudo: {at_least: 0.9, classes: {age: {">=60": 0.8}}}
+pseudo: {min_probability: 0.9, classes: {age: {">=60": 0.8}}}
 """
 
 

@@ -64,11 +64,19 @@ def build_examples(photos: pd.DataFrame, folds: pd.DataFrame, tasks: Sequence[Ta
     truth = tuple(class_codes(train[task.name], task) for task in tasks)
     found = train["person"].map(fold_of)
     raise_problems(
-        describe_problem("photos.csv", "photos are listed twice", photos["photo"][photos["photo"].duplicated()]),
-        describe_problem("folds.csv", "people are listed twice", folds["person"][folds["person"].duplicated()]),
-        describe_problem("folds.csv", "people have no fold", train["person"][found.isna()].drop_duplicates()),
+        describe_problem(
+            "photos.csv", "photos are listed twice", photos["photo"][photos["photo"].duplicated()], RERUN_ADVICE
+        ),
+        describe_problem(
+            "folds.csv", "people are listed twice", folds["person"][folds["person"].duplicated()], RERUN_ADVICE
+        ),
+        describe_problem(
+            "folds.csv", "people have no fold", train["person"][found.isna()].drop_duplicates(), RERUN_ADVICE
+        ),
         *(
-            describe_problem("photos.csv", f"training photos have no class of {task.name}", train["photo"][code < 0])
+            describe_problem(
+                "photos.csv", f"training photos have no class of {task.name}", train["photo"][code < 0], RERUN_ADVICE
+            )
             for task, code in zip(tasks, truth, strict=True)
         ),
         ["photos.csv: there is no training photo."] if train.empty else [],
@@ -110,7 +118,10 @@ def align_predictions(rows: pd.DataFrame, cases: Examples, task: Task, file: str
         raise ValueError(f"{file}: the columns are {list(rows.columns)}, and should be {wanted}. {RERUN_ADVICE}")
     raise_problems(
         describe_problem(
-            file, "rows are of a kind other than held_out or eval", rows["photo"][~rows["kind"].isin(KINDS)]
+            file,
+            "rows are of a kind other than held_out or eval",
+            rows["photo"][~rows["kind"].isin(KINDS)],
+            RERUN_ADVICE,
         ),
         check_probabilities(rows, task, file),
     )
@@ -121,7 +132,7 @@ def align_predictions(rows: pd.DataFrame, cases: Examples, task: Task, file: str
     raise_problems(
         check_coverage(held["photo"], at, cases.photos, file, "held-out"),
         check_leaks(held, at, cases, file),
-        describe_problem(file, "eval rows come from an unknown fold", evals["photo"][fold_at < 0]),
+        describe_problem(file, "eval rows come from an unknown fold", evals["photo"][fold_at < 0], RERUN_ADVICE),
         *(
             check_coverage(
                 evals["photo"][fold_at == i], at_eval[fold_at == i], cases.evals, file, f"fold {fold}'s eval"
@@ -141,8 +152,12 @@ def check_probabilities(rows: pd.DataFrame, task: Task, file: str) -> list[str]:
     odd = ~((values >= 0) & (values <= 1)).all(1)  # NaN compares false, and so is odd
     unequal = ~odd & (np.abs(values.sum(1) - 1) > 1e-3)
     return [
-        *describe_problem(file, "rows hold a probability that is not a number from 0 to 1", rows["photo"][odd]),
-        *describe_problem(file, "rows hold probabilities that do not add up to one", rows["photo"][unequal]),
+        *describe_problem(
+            file, "rows hold a probability that is not a number from 0 to 1", rows["photo"][odd], RERUN_ADVICE
+        ),
+        *describe_problem(
+            file, "rows hold probabilities that do not add up to one", rows["photo"][unequal], RERUN_ADVICE
+        ),
     ]
 
 
@@ -150,10 +165,13 @@ def check_coverage(photos: pd.Series, places: np.ndarray, known: np.ndarray, fil
     """Photos that are missing, there twice, or not among those of their kind."""
     seen = np.bincount(places[places >= 0], minlength=len(known))
     return [
-        *describe_problem(file, f"{kind} photos have no row", known[seen == 0]),
-        *describe_problem(file, f"{kind} photos have more than one row", known[seen > 1]),
+        *describe_problem(file, f"{kind} photos have no row", known[seen == 0], RERUN_ADVICE),
+        *describe_problem(file, f"{kind} photos have more than one row", known[seen > 1], RERUN_ADVICE),
         *describe_problem(
-            file, f"{kind} rows are about photos that photos.csv does not list as such", photos[places < 0]
+            file,
+            f"{kind} rows are about photos that photos.csv does not list as such",
+            photos[places < 0],
+            RERUN_ADVICE,
         ),
     ]
 
@@ -163,5 +181,5 @@ def check_leaks(held: pd.DataFrame, places: np.ndarray, cases: Examples, file: s
     known = places >= 0
     seen = held["fold"].to_numpy()[known] != cases.folds[places[known]]
     return describe_problem(
-        file, "held-out rows come from a fold that was trained on the person", held["photo"][known][seen]
+        file, "held-out rows come from a fold that was trained on the person", held["photo"][known][seen], RERUN_ADVICE
     )
