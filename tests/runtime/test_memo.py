@@ -120,6 +120,7 @@ def package(tmp_path):
         file.parent.mkdir(exist_ok=True)
         file.write_text(source)
         (file.parent / "__init__.py").touch()
+    (tmp_path / "__init__.py").touch()
     source_digest.cache_clear()
     return tmp_path
 

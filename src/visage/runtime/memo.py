@@ -86,14 +86,19 @@ def imported_modules(source: str, package: Path = PACKAGE) -> set[str]:
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     names = {name for name in names if name.split(".")[0] == "visage" and module_file(name, package)}
-    parents = {name.rpartition(".")[0] for name in names} - {""}
-    return names | parents
+    return names | {parent for name in names for parent in parents(name)}
+
+
+def parents(name: str) -> list[str]:
+    """visage and visage.faces for visage.faces.crops."""
+    parts = name.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def module_file(name: str, package: Path = PACKAGE) -> Path | None:
     """The file of a dotted module name; None where the name is no module (a function, say)."""
     path = package.joinpath(*name.split(".")[1:])
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
 
 
 def cache_folder() -> Path:

@@ -168,6 +168,6 @@ def type_name(annotation: Any) -> str:
         return type_name(args[0])
     if typing.get_origin(annotation) is tuple:
         return f"a list of {type_name(args[0])}"
-    if type(None) in args or len(args) > 1 and typing.get_origin(annotation) is not dict:
+    if type(None) in args or (len(args) > 1 and typing.get_origin(annotation) is not dict):
         return " or ".join(type_name(kind) for kind in args)
     return names.get(annotation, "a section with keys")

@@ -1,0 +1,68 @@
+"""Progress of long work: a bar in a terminal; elsewhere (CI, nohup) a line every ten seconds and one at the end.
+
+Rate and time left count from the first finished item on, so that loading and warming up do not spoil them.
+"""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TextIO, TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+EVERY = 10.0  # seconds between two lines
+
+
+class Progress:
+    """with Progress("train age", total=66, unit="epochs") as progress: progress.update(1, "loss 0.31")"""
+
+    def __init__(self, name: str, total: int, unit: str, stream: TextIO | None = None) -> None:
+        self.name, self.total, self.unit = name, total, unit
+        self.stream = stream or sys.stderr
+        self.done, self.note = 0, ""
+        self.started = self.printed = time.monotonic()
+        self.first = 0  # items that were done when the clock of the rate began
+        self.bar = tqdm(total=total, desc=name, unit=f" {unit}", file=self.stream) if self.stream.isatty() else None
+
+    def update(self, count: int = 1, note: str = "") -> None:
+        """`count` more items are done; `note` stands behind the rate."""
+        now = time.monotonic()
+        if not self.done and count:
+            self.started, self.first = now, count
+        self.done, self.note = self.done + count, note or self.note
+        if self.bar is not None:
+            if self.done == count:
+                self.bar.unpause()
+            self.bar.set_postfix_str(self.note, refresh=False)
+            self.bar.update(count)
+        elif now - self.printed >= EVERY:
+            self.print_line(now)
+
+    def print_line(self, now: float) -> None:
+        """`train age: 12 of 66 epochs, 1.7 epochs/s, 32 s left; loss 0.31`"""
+        self.printed, elapsed = now, now - self.started
+        text = f"{self.name}: {self.done:,} of {self.total:,} {self.unit}"
+        if self.done > self.first and elapsed > 0:
+            rate = (self.done - self.first) / elapsed
+            text += f", {rate:.3g} {self.unit}/s"
+            if self.done < self.total:
+                text += f", {(self.total - self.done) / rate:.0f} s left"
+        print(text + (f"; {self.note}" if self.note else ""), file=self.stream, flush=True)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        elif self.total:
+            self.print_line(time.monotonic())
+
+
+def track(items: Iterable[Item], name: str, total: int, unit: str) -> Iterator[Item]:
+    """The items, with progress: an item counts as done when the next one is asked for."""
+    with Progress(name, total, unit) as progress:
+        for item in items:
+            yield item
+            progress.update()
