@@ -12,7 +12,7 @@ from visage.runtime.stage import run
 
 def main(raw: Path) -> None:
     params = load(PracticeParams, "practice")
-    write_practice(raw, params, count_workers(), lambda done, total: tqdm(done, "practice", total, unit=" people"))
+    write_practice(raw, params, count_workers(), lambda chunks, total: tqdm(chunks, "practice", total, unit=" people"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is behind the people: a wall, bricks, books, lights at night, leaves, a curtain or a window."""
+"""Backdrops: a wall, bricks, books, lights at night, leaves, a curtain or a window."""
 
 import cv2
 import numpy as np
@@ -16,58 +16,57 @@ from visage.practice.paintbrush import (
 )
 
 
-def backdrop(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A room or a garden behind the person, in linear light; half size, softly out of focus."""
+def draw_backdrop(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """A backdrop of `size` (width, height) in linear light, out of focus; painted at half size."""
     shape = (size[1] // 2, size[0] // 2)
-    y, x = _places(shape)
-    tone = to_linear(hsv_to_rgb(rng.uniform(0, 360), rng.beta(1.1, 6), rng.uniform(0.35, 0.95)))
+    y, x = _pixel_coordinates(shape)
+    colour = to_linear(hsv_to_rgb(rng.uniform(0, 360), rng.beta(1.1, 6), rng.uniform(0.35, 0.95)))
     kind = choose_weighted(rng, wall=4, bricks=1, shelf=1.6, lights=1.2, leaves=1.4, curtain=1, window=1)
-    wall = KINDS[kind](tint(np.ones(shape, np.float32), tone), rng)
+    wall = KINDS[kind](tint(np.ones(shape, np.float32), colour), rng)
     slope = rng.normal(0, 0.35, 2)
-    fall = np.clip(1 + slope[0] * (x / shape[1] - 0.5) + slope[1] * (y / shape[0] - 0.5), 0.3, 2)
-    wall *= to_channels(fall * (1 + 0.05 * fractal_noise(rng, shape, 50) + 0.03 * value_noise(rng, shape, 2)))
-    focus = rng.uniform(0.4, 3.0) * (1.6 if kind == "lights" else 1)
-    wall = cv2.GaussianBlur(np.clip(wall, 0.003, 1.5).astype(np.float32), (0, 0), focus)
+    falloff = np.clip(1 + slope[0] * (x / shape[1] - 0.5) + slope[1] * (y / shape[0] - 0.5), 0.3, 2)
+    wall *= to_channels(falloff * (1 + 0.05 * fractal_noise(rng, shape, 50) + 0.03 * value_noise(rng, shape, 2)))
+    blur = rng.uniform(0.4, 3.0) * (1.6 if kind == "lights" else 1)
+    wall = cv2.GaussianBlur(np.clip(wall, 0.003, 1.5).astype(np.float32), (0, 0), blur)
     return cv2.resize(wall, size, interpolation=cv2.INTER_LINEAR)
 
 
-def _places(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    y, x = (a.astype(np.float32) for a in np.mgrid[: shape[0], : shape[1]])
+def _pixel_coordinates(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     return y, x
 
 
-def _bare(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _keep_bare(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return wall
 
 
-def _bricks(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    y, x = _places(wall.shape[:2])
+def _paint_bricks(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    y, x = _pixel_coordinates(wall.shape[:2])
     mortar = np.float32(0.6 * wall[0, 0].mean() + 0.2)
     row = np.floor(y / 11)
-    across = np.floor((x + 13 * (row % 2)) / 26)
-    wall *= to_channels(0.85 + 0.25 * np.sin(row * 12.9 + across * 78.2) ** 2)
-    joint = np.maximum(
-        smoothstep(4.4, 5.4, np.abs(y % 11 - 5.5)), smoothstep(11.6, 12.8, np.abs((x + 13 * (row % 2)) % 26 - 13))
-    )
+    x = x + 13 * (row % 2)  # every other row is shifted by half a brick
+    column = np.floor(x / 26)
+    wall *= to_channels(0.85 + 0.25 * np.sin(row * 12.9 + column * 78.2) ** 2)
+    joint = np.maximum(smoothstep(4.4, 5.4, np.abs(y % 11 - 5.5)), smoothstep(11.6, 12.8, np.abs(x % 26 - 13)))
     return mix(wall, mortar, to_channels(joint))
 
 
-def _shelf(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _paint_shelf(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = wall.shape[:2]
     step = int(rng.integers(45, 75))
-    for foot in range(step, height + step, step):
+    for board in range(step, height + step, step):
         left = 0
         while left < width:
-            wide, tall = int(rng.integers(4, 12)), int(rng.integers(step // 2, step - 6))
+            book_width, book_height = int(rng.integers(4, 12)), int(rng.integers(step // 2, step - 6))
             if rng.random() < 0.9:
                 book = to_linear(hsv_to_rgb(rng.uniform(0, 360), rng.uniform(0.1, 0.7), rng.uniform(0.2, 0.9)))
-                wall[max(foot - tall, 0) : foot, left : left + wide - 1] = book
-            left += wide
-        wall[foot : foot + 4] = to_linear((0.35, 0.25, 0.18))
+                wall[max(board - book_height, 0) : board, left : left + book_width - 1] = book
+            left += book_width
+        wall[board : board + 4] = to_linear((0.35, 0.25, 0.18))
     return wall
 
 
-def _lights(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _paint_lights(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     shape = wall.shape[:2]
     wall *= 0.35
     for _ in range(rng.integers(10, 26)):
@@ -79,33 +78,33 @@ def _lights(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return wall
 
 
-def _leaves(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _paint_leaves(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     leaf = to_linear(hsv_to_rgb(rng.uniform(70, 140), rng.uniform(0.3, 0.7), rng.uniform(0.4, 0.8)))
     return tint(np.clip(0.55 + 0.4 * fractal_noise(rng, wall.shape[:2], 24, 4), 0.03, 1.6), leaf)
 
 
-def _curtain(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _paint_curtain(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     shape = wall.shape[:2]
-    _, x = _places(shape)
+    _, x = _pixel_coordinates(shape)
     wall *= to_channels(1 + 0.3 * np.sin(x / rng.uniform(4, 9) + 1.5 * value_noise(rng, shape, (160, 40))))
     return wall
 
 
-def _window(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _paint_window(wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     shape = wall.shape[:2]
-    y, x = _places(shape)
+    y, x = _pixel_coordinates(shape)
     wall *= 0.5
-    left, wide = rng.integers(-20, shape[1] - 40), rng.integers(50, 110)
-    pane = smoothstep(left, left + 4, x) * smoothstep(left + wide, left + wide - 4, x) * smoothstep(190, 184, y)
+    left, width = rng.integers(-20, shape[1] - 40), rng.integers(50, 110)
+    pane = smoothstep(left, left + 4, x) * smoothstep(left + width, left + width - 4, x) * smoothstep(190, 184, y)
     return mix(wall, tint(0.8 + 0.3 * value_noise(rng, shape, 30), to_linear((0.85, 0.92, 1.0))), to_channels(pane))
 
 
 KINDS = {
-    "wall": _bare,
-    "bricks": _bricks,
-    "shelf": _shelf,
-    "lights": _lights,
-    "leaves": _leaves,
-    "curtain": _curtain,
-    "window": _window,
+    "wall": _keep_bare,
+    "bricks": _paint_bricks,
+    "shelf": _paint_shelf,
+    "lights": _paint_lights,
+    "leaves": _paint_leaves,
+    "curtain": _paint_curtain,
+    "window": _paint_window,
 }

@@ -1,10 +1,11 @@
-"""Painted masks: which one a person wears in a shot, how it sits, and what it is made of."""
+"""Masks: which one a person wears in a shot, its shape, its cloth and its loops. x, y: face coordinates."""
 
 import cv2
 import numpy as np
 
-from visage.practice.geometry import Scene, chin_shift, mouth_y, nose_y
+from visage.practice.geometry import Scene, chin_shift
 from visage.practice.paintbrush import (
+    Region,
     blob,
     catmull_rom,
     choose_weighted,
@@ -25,62 +26,65 @@ from visage.practice.traits import Face
 KINDS = ("surgical", "cloth", "kn95", "black", "patterned")
 
 
-def mask_of(person: Person, shot: str, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Which mask, and how it is worn: each person owns one of each kind, in an order of their own."""
+def choose_mask(person: Person, shot: str, rng: np.random.Generator) -> tuple[str, str] | None:
+    """Kind and placement (see `paint_mask`) of the mask; each person owns one of each kind, in an own order."""
     if shot == "normal":
         return None
-    own = [str(kind) for kind in np.random.default_rng([person.seed, 19]).permutation(KINDS)]
+    kinds = [str(kind) for kind in np.random.default_rng([person.seed, 19]).permutation(KINDS)]
     if shot == "incorrect_mask":
-        return choose_weighted(rng, **dict.fromkeys(own, 1)), choose_weighted(rng, nose=0.65, chin=0.35)
-    return own[int(shot.removeprefix("mask")) - 1], "well"
+        return choose_weighted(rng, **dict.fromkeys(kinds, 1)), choose_weighted(rng, nose=0.65, chin=0.35)
+    return kinds[int(shot.removeprefix("mask")) - 1], "well"
 
 
-def paint_mask(s: Scene, kind: str, worn: str) -> None:
-    """`worn` is well, nose (the nose is out) or chin (pulled down under the mouth)."""
-    rng, scale = s.rng, s.head.scale
-    at = s.head.around(s.canvas.shape, (-1.4, -0.4, 1.4, 2.6))
-    u, v = s.head.grid(at)
-    x, y = s.head.chart(u, v)
-    x = mix(u - chin_shift(s.head, v), x, smoothstep(1.35, 0.9, v))  # beyond the chin nothing is face any more
+def paint_mask(scene: Scene, kind: str, placement: str) -> None:
+    """`placement` is well, nose (the nose is out) or chin (pulled down under the mouth)."""
+    rng, scale = scene.rng, scene.head.scale
+    region = scene.head.to_region(scene.canvas.shape, (-1.4, -0.4, 1.4, 2.6))
+    u, v = scene.head.pixel_grid(region)
+    x, y = scene.head.to_face(u, v)
+    x = mix(u - chin_shift(scene.head, v), x, smoothstep(1.35, 0.9, v))  # beyond the chin nothing is face any more
     y = mix(v, y, smoothstep(1.5, 0.9, v))
-    top, bottom, half = _mask_edges(s.person.face, kind, worn, x, y, rng)
+    top, bottom, half_width = _mask_edges(scene.person.face, kind, placement, x, y, rng)
     cover = (
         smoothstep(-0.8, 0.8, (y - top) * scale)
         * smoothstep(-0.8, 0.8, (bottom - y) * scale)
-        * smoothstep(-0.8, 0.8, (half - np.abs(x)) * scale)
+        * smoothstep(-0.8, 0.8, (half_width - np.abs(x)) * scale)
     )
     t = np.clip((y - top) / np.maximum(bottom - top, 0.1), 0, 1)  # 0 at the upper edge, 1 at the lower
     dome = 0.85 * np.sqrt(np.clip(1.02 - np.square(u / 1.12) - 0.35 * np.square((v - 0.7) / 1.2), 0.03, 1))
-    dome += 0.05 * blob(x, y, 0, 1.0, 0.5, 0.35) + (0.16 * blob(x, y, 0, 0.5, 0.24, 0.3) if worn == "well" else 0)
+    dome += 0.05 * blob(x, y, 0, 1.0, 0.5, 0.35) + (0.16 * blob(x, y, 0, 0.5, 0.24, 0.3) if placement == "well" else 0)
     height = dome + _mask_creases(kind, x, t) + 0.018 * fractal_noise(rng, u.shape, 0.35 * scale, 2)
-    colour, other = _mask_colours(rng, kind)
+    colour, second_colour = _choose_colours(rng, kind)
     cloth = tint(1 + 0.04 * value_noise(rng, u.shape, 1.5), colour)
     if kind == "patterned":
-        cloth = mix(cloth, other, to_channels(_mask_pattern(rng, x, y)))
-    drop = cv2.GaussianBlur(np.roll(cover, 2, 0), (0, 0), 0.035 * scale) * s.canvas.alpha[at]
-    s.canvas.darken(0.5 * drop * (1 - cover), at)
-    _paint_loops(s, at, worn, kind)
-    s.canvas.lay(shade_surface(cloth, height * scale, s.light, wrap=0.35), cover, at)
+        cloth = mix(cloth, second_colour, to_channels(_draw_pattern(rng, x, y)))
+    shadow = cv2.GaussianBlur(np.roll(cover, 2, 0), (0, 0), 0.035 * scale) * scene.canvas.alpha[region]
+    scene.canvas.darken(0.5 * shadow * (1 - cover), region)
+    _paint_loops(scene, region, placement, kind)
+    scene.canvas.overlay(shade_surface(cloth, height * scale, scene.light, wrap=0.35), cover, region)
 
 
-def _mask_edges(f: Face, kind: str, worn: str, x, y, rng: np.random.Generator) -> tuple:
-    """Upper and lower edge over x, and half the width over y; it never sits quite straight."""
-    nose, chin = 0.20 + rng.normal(0, 0.04), f.length + rng.uniform(0.02, 0.12)
-    if worn == "nose":
-        nose, chin = nose_y(f) + rng.uniform(0.13, 0.2), chin + 0.1
-    elif worn == "chin":
-        nose, chin = mouth_y(f) + rng.uniform(0.2, 0.32), f.length + rng.uniform(0.22, 0.4)
-    cheek, jaw = {"well": (0.52, 1.05), "nose": (0.72, 1.05), "chin": (1.15, 1.42)}[worn]
+def _mask_edges(
+    face: Face, kind: str, placement: str, x, y, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """y of the upper and the lower edge at each x, and half the width at each y; a little askew, at random."""
+    middle, chin = 0.20 + rng.normal(0, 0.04), face.length + rng.uniform(0.02, 0.12)
+    if placement == "nose":
+        middle, chin = face.nose_y + rng.uniform(0.13, 0.2), chin + 0.1
+    elif placement == "chin":
+        middle, chin = face.mouth_y + rng.uniform(0.2, 0.32), face.length + rng.uniform(0.22, 0.4)
+    cheek, jaw = {"well": (0.52, 1.05), "nose": (0.72, 1.05), "chin": (1.15, 1.42)}[placement]
     across = x - rng.normal(0, 0.03)
     bend = 1.5 * {"surgical": 0.8, "kn95": 1.25}.get(kind, 1.0)
-    top = nose + (cheek - nose) * np.power(np.clip(np.abs(across) / 0.95, 0, 1.2), bend) + rng.normal(0, 0.03) * across
+    top = middle + (cheek - middle) * np.power(np.clip(np.abs(across) / 0.95, 0, 1.2), bend)
+    top = top + rng.normal(0, 0.03) * across
     bottom = chin - (chin - jaw) * np.power(np.clip(np.abs(across) / 0.95, 0, 1.3), 2.2)
-    half = (0.97 if kind != "kn95" else 0.93) * f.width + rng.normal(0, 0.015)
-    return top, bottom, half - 0.14 * smoothstep(1.0, 1.6, y)
+    half_width = (0.97 if kind != "kn95" else 0.93) * face.width + rng.normal(0, 0.015)
+    return top, bottom, half_width - 0.14 * smoothstep(1.0, 1.6, y)
 
 
 def _mask_creases(kind: str, x, t) -> np.ndarray:
-    """Pleats, ridge or seam, and the hems; height in head units."""
+    """Height (head units) of pleats, ridge or seam, and of the hems; `t` is 0 at the upper edge, 1 at the lower."""
     hems = -0.03 * np.exp(-np.square((t - 0.05) / 0.02)) - 0.02 * np.exp(-np.square((t - 0.95) / 0.02))
     if kind == "surgical":
         return hems + 0.035 * ((t * 3.99) % 1.0) * smoothstep(0, 0.1, t) * smoothstep(1, 0.9, t)
@@ -89,7 +93,8 @@ def _mask_creases(kind: str, x, t) -> np.ndarray:
     return hems - 0.03 * np.exp(-np.square(x / 0.02))
 
 
-def _mask_colours(rng: np.random.Generator, kind: str) -> tuple[np.ndarray, np.ndarray]:
+def _choose_colours(rng: np.random.Generator, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """The linear colours of the cloth and of its pattern."""
     surgical = ((0.62, 0.80, 0.90), (0.93, 0.95, 0.96), (0.70, 0.88, 0.80), (0.93, 0.72, 0.78), (0.35, 0.55, 0.80))
     main = {
         "surgical": surgical[rng.choice(5, p=[0.4, 0.3, 0.1, 0.1, 0.1])],
@@ -98,11 +103,12 @@ def _mask_colours(rng: np.random.Generator, kind: str) -> tuple[np.ndarray, np.n
         "cloth": hsv_to_rgb(rng.uniform(0, 360), rng.uniform(0, 0.6), rng.uniform(0.2, 0.9)),
         "patterned": hsv_to_rgb(rng.uniform(0, 360), rng.uniform(0.1, 0.7), rng.uniform(0.3, 0.95)),
     }[kind]
-    other = hsv_to_rgb(rng.uniform(0, 360), rng.uniform(0.1, 0.8), rng.choice([0.2, 0.95]))
-    return to_linear(np.clip(np.array(main) + rng.normal(0, 0.02, 3), 0.03, 1)), to_linear(other)
+    second = hsv_to_rgb(rng.uniform(0, 360), rng.uniform(0.1, 0.8), rng.choice([0.2, 0.95]))
+    return to_linear(np.clip(np.array(main) + rng.normal(0, 0.02, 3), 0.03, 1)), to_linear(second)
 
 
-def _mask_pattern(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _draw_pattern(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Share of the second colour, 0 to 1."""
     kind, n = rng.choice(["dots", "checks", "stripes", "patches"]), rng.uniform(14, 26)
     if kind == "dots":
         return smoothstep(0.45, 0.75, np.sin(x * n) * np.sin(y * n))
@@ -113,20 +119,17 @@ def _mask_pattern(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.
     return smoothstep(0, 0.15, fractal_noise(rng, x.shape, 12, 2))
 
 
-def _paint_loops(s: Scene, at, worn: str, kind: str) -> None:
-    high, low = {"well": (0.6, 1.0), "nose": (0.75, 1.1), "chin": (1.2, 1.4)}[worn]
-    lines = []
+def _paint_loops(scene: Scene, region: Region, placement: str, kind: str) -> None:
+    """The loops from the upper and the lower corners of the mask to the ears."""
+    high, low = {"well": (0.6, 1.0), "nose": (0.75, 1.1), "chin": (1.2, 1.4)}[placement]
+    lines, corner = [], (region[1].start, region[0].start)
     for side in (-1, 1):
-        ear = (1.06 * side, -0.02)
         for start in (high, low):
             edge = 0.84 if start < 1.1 else 0.7
-            lines.append(
-                (catmull_rom(np.array([(edge * side, start), (1.0 * side, 0.5 * start + 0.1), ear])), 0.03, 1.0)
-            )
-    corner = (at[1].start, at[0].start)
-    loops = stroke_lines(
-        s.canvas.rgb[at].shape[:2], [(s.head.pixels(p) - corner, w * s.head.scale, k) for p, w, k in lines]
-    )
-    tone = to_linear((0.12,) * 3 if kind == "black" else (0.9,) * 3)
-    hidden = 0.0 if s.person.hair.covers_ears else 1.0
-    s.canvas.lay(tone * (s.light.key * 0.6 + s.light.fill), loops * (0.9 * hidden + 0.1) * s.canvas.alpha[at], at)
+            loop = catmull_rom(np.array([(edge * side, start), (1.0 * side, 0.5 * start + 0.1), (1.06 * side, -0.02)]))
+            lines.append((scene.head.to_pixels(loop) - corner, 0.03 * scene.head.scale, 1.0))
+    loops = stroke_lines(scene.canvas.rgb[region].shape[:2], lines)
+    colour = to_linear((0.12,) * 3 if kind == "black" else (0.9,) * 3)
+    lit_colour = colour * (scene.light.key * 0.6 + scene.light.fill)
+    visible = 0.0 if scene.person.hair.covers_ears else 1.0
+    scene.canvas.overlay(lit_colour, loops * (0.9 * visible + 0.1) * scene.canvas.alpha[region], region)

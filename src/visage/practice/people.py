@@ -1,22 +1,31 @@
-"""Who there is: people who do not exist, each a set of traits drawn once, in the shares of the competition."""
+"""People who do not exist, each a set of traits sampled once, in the shares of the competition."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from visage.practice.paintbrush import choose_weighted, mix
-from visage.practice.traits import Clothes, Face, Hair, Years, clothes_of, face_of, hair_of, years_of
+from visage.practice.traits import (
+    AgeSigns,
+    Clothes,
+    Face,
+    Hair,
+    sample_age_signs,
+    sample_clothes,
+    sample_face,
+    sample_hair,
+)
 
 
 @dataclass(frozen=True)
 class Person:
-    """Everything that stays the same over a person's photos. `seed` fixes freckles, strands and the room."""
+    """Everything that is the same in all photos of a person. `seed` fixes spots, wrinkles, strands and folds."""
 
     gender: str
     age: int
     seed: int
     skin: tuple[float, float, float]
-    years: Years
+    age_signs: AgeSigns
     face: Face
     hair: Hair
     clothes: Clothes
@@ -26,12 +35,12 @@ class Person:
     glasses: str
 
 
-def draw_person(rng: np.random.Generator, gender: str, age: int) -> Person:
-    """Somebody of this gender (`male` or `female`) and age in years."""
-    soft = rng.normal(1.2 if gender == "female" else -1.2, 0.32)
-    years = years_of(rng, gender, age)
-    deep = rng.beta(1.6, 2.6)  # how dark the skin is
-    skin = mix(np.array([0.93, 0.77, 0.67]), np.array([0.42, 0.27, 0.20]), deep) + rng.normal(0, 0.012, 3)
+def sample_person(rng: np.random.Generator, gender: str, age: int) -> Person:
+    """A person of this gender (`male` or `female`) and age in years."""
+    femininity = rng.normal(1.2 if gender == "female" else -1.2, 0.32)
+    age_signs = sample_age_signs(rng, gender, age)
+    darkness = rng.beta(1.6, 2.6)  # how dark the skin is
+    skin = mix(np.array([0.93, 0.77, 0.67]), np.array([0.42, 0.27, 0.20]), darkness) + rng.normal(0, 0.012, 3)
     beard = "none"
     if gender == "male" and age >= 18:
         beard = choose_weighted(rng, none=5, stubble=3, moustache=0.5, goatee=0.8, full=1.2)
@@ -41,13 +50,13 @@ def draw_person(rng: np.random.Generator, gender: str, age: int) -> Person:
         age,
         int(rng.integers(2**31)),
         tuple(np.clip(skin, 0.1, 1)),
-        years,
-        face_of(rng, soft),
-        hair_of(rng, 0.8 * soft + rng.normal(0, 0.25), age, years.thinning),
-        clothes_of(rng, gender),
+        age_signs,
+        sample_face(rng, femininity),
+        sample_hair(rng, 0.8 * femininity + rng.normal(0, 0.25), age, age_signs.thinning),
+        sample_clothes(rng, gender),
         beard,
         iris[rng.choice(4, p=[0.55, 0.3, 0.08, 0.07])],
-        makeup=float(np.clip(rng.normal(0.25 + 0.35 * soft, 0.2), 0, 1)) if gender == "female" else 0.0,
+        makeup=float(np.clip(rng.normal(0.25 + 0.35 * femininity, 0.2), 0, 1)) if gender == "female" else 0.0,
         glasses=choose_weighted(rng, none=5, round=0.7, square=1.0, thin=0.6 + age / 60),
     )
 
@@ -62,7 +71,7 @@ BLOCK = (
 )
 
 
-def _age(rng: np.random.Generator, group: str) -> int:
+def _sample_age(rng: np.random.Generator, group: str) -> int:
     """As in the competition: many of 18 to 20, few between 30 and 45, many in their fifties."""
     if group == "young":
         return int(rng.choice([rng.integers(18, 21), rng.integers(21, 30)], p=[0.68, 0.32]))
@@ -71,12 +80,12 @@ def _age(rng: np.random.Generator, group: str) -> int:
     return round(rng.triangular(60, 65, 75))
 
 
-def draw_population(seed: int, n: int, stream: int = 0) -> list[Person]:
-    """n people; person i depends on (seed, stream, i) alone, so a longer list begins with the shorter one."""
+def sample_population(seed: int, count: int, stream: int = 0) -> list[Person]:
+    """`count` people; person i depends on (seed, stream, i) alone, so a longer list begins with the shorter one."""
     people = []
-    for i in range(n):
+    for i in range(count):
         block = np.random.default_rng([seed, stream, i // len(BLOCK), 1]).permutation(len(BLOCK))
         gender, group = BLOCK[block[i % len(BLOCK)]]
         rng = np.random.default_rng([seed, stream, i, 2])
-        people.append(draw_person(rng, gender, _age(rng, group)))
+        people.append(sample_person(rng, gender, _sample_age(rng, group)))
     return people

@@ -1,4 +1,4 @@
-"""What a person looks like: the signs of the years, face, hair and clothes, and how often each kind is drawn."""
+"""What a person looks like: signs of age, face, hair and clothes, and how often each kind is sampled."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ from visage.practice.paintbrush import choose_weighted, hsv_to_rgb
 
 
 @dataclass(frozen=True)
-class Years:
-    """What the years do, each from 0 (not at all) to about 1 (plain to see)."""
+class AgeSigns:
+    """Signs of age, each from 0 (none) to about 1 (plain to see)."""
 
     brow_lines: float
     crows_feet: float
@@ -23,7 +23,7 @@ class Years:
 
 @dataclass(frozen=True)
 class Face:
-    """Sizes and places in head units, or 0 to 1."""
+    """Sizes and positions in head units, factors about 1, or shares from 0 to 1."""
 
     width: float
     jaw: float
@@ -43,6 +43,22 @@ class Face:
     mouth_width: float
     smile: float
     neck: float
+
+    @property
+    def eye_x(self) -> float:
+        return 0.46 * self.eye_gap
+
+    @property
+    def nose_y(self) -> float:
+        return 0.57 * self.nose_length
+
+    @property
+    def mouth_y(self) -> float:
+        return 0.70 * self.nose_length + 0.32 * self.length / 1.6
+
+    @property
+    def mouth_corner_y(self) -> float:
+        return self.mouth_y - 0.075 * self.smile
 
 
 @dataclass(frozen=True)
@@ -65,39 +81,39 @@ class Hair:
 class Clothes:
     kind: str
     colour: tuple[float, float, float]
-    second: tuple[float, float, float]
+    second_colour: tuple[float, float, float]
     pattern: str
 
 
-def years_of(rng: np.random.Generator, gender: str, age: int) -> Years:
-    # One wobble for the whole person (some look younger than they are), a smaller one for every sign.
-    looks = age + rng.normal(0, 1.2)
+def sample_age_signs(rng: np.random.Generator, gender: str, age: int) -> AgeSigns:
+    # One deviation for the whole person (some look younger than they are), a smaller one for every sign.
+    apparent_age = age + rng.normal(0, 1.2)
 
-    def sign(start: float, end: float, bend: float = 1.3, wobble: float = 1.5) -> float:
-        return float(np.clip((looks + rng.normal(0, wobble) - start) / (end - start), 0, 1.3) ** bend)
+    def strength(start: float, end: float, exponent: float = 1.3, noise: float = 1.5) -> float:
+        return float(np.clip((apparent_age + rng.normal(0, noise) - start) / (end - start), 0, 1.3) ** exponent)
 
-    dyed = 0.35 if rng.random() < (0.10 if gender == "female" else 0.04) else 1.0
+    dye_factor = 0.35 if rng.random() < (0.10 if gender == "female" else 0.04) else 1.0
     # A few grey hairs come slowly from thirty on, the rest within few years around the end of the fifties.
-    first = 0.25 * np.clip((looks - 30) / 25, 0, 1)
-    grey = first + 0.75 / (1 + np.exp(-(looks + rng.normal(0, 1.2) - 58.0) / 1.8))
-    thinning = sign(32, 78) * (rng.choice([0.3, 1.0, 1.7], p=[0.4, 0.35, 0.25]) if gender == "male" else 0.35)
-    return Years(
-        brow_lines=sign(25, 58, 0.8),
-        crows_feet=sign(26, 58, 0.8),
-        folds=sign(20, 62, 1.0),
-        bags=sign(23, 66, 1.1),
-        sagging=sign(36, 67),
-        spots=sign(46, 70),
-        grey=grey * dyed,
+    early_grey = 0.25 * np.clip((apparent_age - 30) / 25, 0, 1)
+    grey = early_grey + 0.75 / (1 + np.exp(-(apparent_age + rng.normal(0, 1.2) - 58.0) / 1.8))
+    thinning = strength(32, 78) * (rng.choice([0.3, 1.0, 1.7], p=[0.4, 0.35, 0.25]) if gender == "male" else 0.35)
+    return AgeSigns(
+        brow_lines=strength(25, 58, 0.8),
+        crows_feet=strength(26, 58, 0.8),
+        folds=strength(20, 62, 1.0),
+        bags=strength(23, 66, 1.1),
+        sagging=strength(36, 67),
+        spots=strength(46, 70),
+        grey=grey * dye_factor,
         thinning=float(np.clip(thinning, 0, 1.3)),
     )
 
 
-def face_of(rng: np.random.Generator, soft: float) -> Face:
-    """`soft` leans from masculine (-1) to feminine (+1)."""
+def sample_face(rng: np.random.Generator, femininity: float) -> Face:
+    """`femininity` is about -1.2 for a typical man and +1.2 for a typical woman."""
 
     def size(mean: float, lean: float, spread: float) -> float:
-        return float(rng.normal(mean + lean * soft, spread))
+        return float(rng.normal(mean + lean * femininity, spread))
 
     return Face(
         width=size(1.0, -0.015, 0.035),
@@ -131,9 +147,9 @@ HAIR_COLOURS = {
 }
 
 
-def hair_of(rng: np.random.Generator, soft: float, age: int, thinning: float) -> Hair:
-    womanly = rng.random() < 1 / (1 + np.exp(-2.9 * soft))
-    if womanly:
+def sample_hair(rng: np.random.Generator, femininity: float, age: int, thinning: float) -> Hair:
+    feminine_style = rng.random() < 1 / (1 + np.exp(-2.9 * femininity))
+    if feminine_style:
         style = choose_weighted(
             rng, long=6 - age / 16, bob=3, tied=2, bun=0.8, perm=max(0.1, (age - 40) / 7), short=0.5
         )
@@ -162,18 +178,17 @@ def hair_of(rng: np.random.Generator, soft: float, age: int, thinning: float) ->
     )
 
 
-def clothes_of(rng: np.random.Generator, gender: str) -> Clothes:
-    # Weakly tied to gender on purpose: a shortcut that looking at the face alone would not need.
-    soft = rng.random() < (0.72 if gender == "female" else 0.28)
-    kind = (
-        choose_weighted(rng, scoop=3, vneck=2, crew=2, shirt=1, turtle=1.5)
-        if soft
-        else choose_weighted(rng, crew=3, shirt=3, suit=1.5, hood=1.5, vneck=0.5)
-    )
-    tone = rng.choice([345, 10, 40, 280, 170]) if soft else rng.choice([215, 225, 110, 25, 0])
-    strong, bright = (
-        (rng.uniform(0.1, 0.5), rng.uniform(0.55, 0.95)) if soft else (rng.uniform(0.05, 0.5), rng.uniform(0.12, 0.6))
-    )
-    second = hsv_to_rgb(rng.uniform(0, 360), rng.uniform(0, 0.5), rng.uniform(0.2, 0.95))
+def sample_clothes(rng: np.random.Generator, gender: str) -> Clothes:
+    # Weakly tied to gender on purpose: a shortcut that a network which looks at the face alone does not need.
+    feminine_style = rng.random() < (0.72 if gender == "female" else 0.28)
+    if feminine_style:
+        kind = choose_weighted(rng, scoop=3, vneck=2, crew=2, shirt=1, turtle=1.5)
+        hue = rng.choice([345, 10, 40, 280, 170])
+        saturation, value = rng.uniform(0.1, 0.5), rng.uniform(0.55, 0.95)
+    else:
+        kind = choose_weighted(rng, crew=3, shirt=3, suit=1.5, hood=1.5, vneck=0.5)
+        hue = rng.choice([215, 225, 110, 25, 0])
+        saturation, value = rng.uniform(0.05, 0.5), rng.uniform(0.12, 0.6)
+    second_colour = hsv_to_rgb(rng.uniform(0, 360), rng.uniform(0, 0.5), rng.uniform(0.2, 0.95))
     pattern = choose_weighted(rng, plain=5, stripes=1.2, knit=1.5, checks=0.8)
-    return Clothes(kind, hsv_to_rgb(tone + rng.normal(0, 12), strong, bright), second, pattern)
+    return Clothes(kind, hsv_to_rgb(hue + rng.normal(0, 12), saturation, value), second_colour, pattern)
