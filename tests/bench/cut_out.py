@@ -11,7 +11,7 @@ import numpy as np
 from tests.bench.measure import SHARED, figure
 from visage.faces.mattes import MattingModel, make_matte_row
 from visage.formats.shards import encode_image
-from visage.practice.people import draw_population
+from visage.practice.people import sample_population
 from visage.practice.portraits import draw_portrait
 from visage.runtime.memo import Memo, digest, memoize
 from visage.runtime.parallel import map_threads
@@ -22,7 +22,7 @@ PICTURES, ROUNDS = 96, 3
 def crops() -> list[dict]:
     """Drawn heads of the size that `crop` stores."""
     rng = np.random.default_rng(5)
-    people = draw_population(5, 8)
+    people = sample_population(5, 8)
     pictures = [draw_portrait(person, "mask1", rng).image[120:440:2, 72:312:2] for person in people]
     data = [encode_image(picture) for picture in pictures]
     keys = sorted(f"{number}.jpg" for number in range(PICTURES))

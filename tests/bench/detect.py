@@ -17,7 +17,7 @@ import numpy as np
 from visage.faces.detectors import DetectParams, detect_all, open_detector
 from visage.faces.retina import input_scale, resize
 from visage.formats.photos import read_photo
-from visage.practice.people import draw_population
+from visage.practice.people import sample_population
 from visage.practice.portraits import draw_portrait
 from visage.runtime.parallel import count_workers
 
@@ -124,7 +124,7 @@ def missing(root: Path, keys: list[str], params: DetectParams) -> list[str]:
 def memory() -> dict[str, dict]:
     """Peak memory of 30,000 photos over that of 1,000, each in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        portrait = draw_portrait(draw_population(5, 1)[0], "normal", np.random.default_rng(5)).image[..., ::-1]
+        portrait = draw_portrait(sample_population(5, 1)[0], "normal", np.random.default_rng(5)).image[..., ::-1]
         cv2.imwrite(f"{folder}/photo.jpg", cv2.resize(portrait, (96, 128)))
         peaks = [peak(folder, count) for count in (1000, 30000)]
     print(f"detect: peak memory {peaks[0]:.0f} MiB for 1,000 photos, {peaks[1]:.0f} MiB for 30,000")

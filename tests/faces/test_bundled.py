@@ -12,7 +12,7 @@ import pytest
 from visage.faces.detectors import DetectParams, choose_face, open_detector
 from visage.faces.matching import iou_matrix
 from visage.formats.columns import SHOTS
-from visage.practice.people import draw_population
+from visage.practice.people import sample_population
 from visage.practice.portraits import Portrait, draw_portrait
 
 HOME = Path(__file__).parents[2] / "models/bundled"
@@ -25,7 +25,7 @@ def people() -> list[Portrait]:
     """Portraits of people that no training and no practice set has drawn."""
     return [
         draw_portrait(one, SHOTS[i % 7], np.random.default_rng([31, i]))
-        for i, one in enumerate(draw_population(31, 14))
+        for i, one in enumerate(sample_population(31, 14))
     ]
 
 

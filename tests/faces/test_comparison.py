@@ -9,7 +9,7 @@ import pytest
 
 from stages.compare_detectors import main
 from visage.faces.comparison import CompareDetectorsParams, compare_detectors, read_true_boxes
-from visage.practice.people import draw_population
+from visage.practice.people import sample_population
 from visage.practice.portraits import draw_portrait
 
 PARAMS = CompareDetectorsParams(side=0, threshold=0.5, min_score=0.05)
@@ -19,7 +19,7 @@ PARAMS = CompareDetectorsParams(side=0, threshold=0.5, min_score=0.05)
 def faces(tmp_path):
     """A folder with two portraits and the table of their true boxes."""
     rows = []
-    for number, person in enumerate(draw_population(77, 2)):
+    for number, person in enumerate(sample_population(77, 2)):
         portrait = draw_portrait(person, ("normal", "mask1")[number], np.random.default_rng(number))
         cv2.imwrite(str(tmp_path / f"{number}.png"), portrait.image[..., ::-1])
         rows.append((f"{number}.png", *portrait.box, ("not worn", "worn")[number]))

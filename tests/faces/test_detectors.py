@@ -29,7 +29,7 @@ from visage.faces.detectors import (
 from visage.faces.retina import NO_FACES, Faces, decode_faces, input_scale, non_max_suppression
 from visage.formats.photos import read_photo
 from visage.practice import portraits
-from visage.practice.people import draw_population
+from visage.practice.people import sample_population
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
@@ -45,7 +45,7 @@ def at_the_root(monkeypatch):
 @pytest.fixture(scope="module")
 def photos() -> list[np.ndarray]:
     """A single portrait, a crowd, both enlarged on a wider canvas, and noise."""
-    people = draw_population(99, 4)
+    people = sample_population(99, 4)
     alone = portraits.draw_portrait(people[0], "mask1", np.random.default_rng(1)).image
     crowd = portraits.draw_group(people[1:], ["normal", "mask2", "mask3"], np.random.default_rng(2), size=(512, 384))[
         0

@@ -4,7 +4,7 @@ from PIL import Image
 
 from visage.faces.mattes import MattingModel
 from visage.formats.shards import decode_image, encode_image
-from visage.practice.people import draw_population
+from visage.practice.people import sample_population
 from visage.practice.portraits import draw_portrait
 
 
@@ -15,7 +15,7 @@ def matter() -> MattingModel:
 
 def portraits(count):
     rng = np.random.default_rng(3)
-    return [draw_portrait(person, "mask2", rng) for person in draw_population(11, count)]
+    return [draw_portrait(person, "mask2", rng) for person in sample_population(11, count)]
 
 
 def test_the_bundled_network_tells_person_from_background(matter):
