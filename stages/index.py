@@ -15,10 +15,11 @@ from visage.runtime.stage import run
 
 
 def main(raw: Path, labels: Path, photos: Path, tasks_file: Path, rejected: Path, counts: Path) -> None:
-    params, tasks = load(IndexParams, "index"), load_tasks()
-    listed, problems = read_layout(raw, params)
-    sizes = tqdm(map_threads(size_reader(raw), listed["photo"], ahead=64), "index", len(listed), unit=" photos")
-    table = build_photo_table(listed, list(sizes), problems, tasks, read_corrections(labels), params, fixes_file=labels)
+    params, tasks, corrections = load(IndexParams, "index"), load_tasks(), read_corrections(labels)
+    listed_photos, problems = read_layout(raw, params)
+    sizes = map_threads(size_reader(raw), listed_photos["photo"], ahead=64)
+    sizes = list(tqdm(sizes, "index", len(listed_photos), unit=" photos"))
+    table = build_photo_table(listed_photos, sizes, problems, tasks, corrections, params, corrections_file=labels)
     for folder in {out.parent for out in (photos, tasks_file, rejected, counts)}:
         folder.mkdir(parents=True, exist_ok=True)  # a fresh clone has none yet
     write_tasks(tasks_file, tasks)

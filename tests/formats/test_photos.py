@@ -79,9 +79,9 @@ def broken(path, how):
 )
 def test_a_bad_file_is_told_from_its_header_and_its_end(tmp_path, form, how, sentence):
     broken(tmp_path / f"a.{form}", how)
-    with pytest.raises(ValueError) as told:
+    with pytest.raises(ValueError) as error:
         read_size(tmp_path, f"a.{form}")
-    assert sentence in str(told.value)
+    assert sentence in str(error.value)
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ def test_the_order_of_the_listing_does_not_matter(population, random):
         return
     rows = list(zip(people, classes, strict=True))
     random.shuffle(rows)
-    shuffled = split_people([one for one, _ in rows], [kind for _, kind in rows], params)
+    shuffled = split_people([person for person, _ in rows], [kind for _, kind in rows], params)
     assert shuffled.equals(split_people(people, classes, params))
 
 
@@ -82,15 +82,16 @@ def test_another_seed_deals_other_folds():
 
 def test_the_same_folds_come_out_in_another_process_with_another_hash_seed():
     code = (
-        "from visage.folds import *\n"
-        "print(split_people([f'p{i}' for i in range(30)], [i % 3 for i in range(30)], SplitParams(folds=4, seed=5)).tolist())"
+        "from visage.index.folds import *\n"
+        "people, classes = [f'p{i}' for i in range(30)], [i % 3 for i in range(30)]\n"
+        "print(split_people(people, classes, SplitParams(folds=4, seed=5)).tolist())"
     )
     run = [sys.executable, "-c", code]
     seeds = [os.environ | {"PYTHONHASHSEED": seed} for seed in ("1", "2")]
-    told = [subprocess.run(run, capture_output=True, text=True, env=seed).stdout for seed in seeds]
-    assert told[0] == told[1] and told[0].startswith("[")
+    outputs = [subprocess.run(run, capture_output=True, text=True, env=seed).stdout for seed in seeds]
+    assert outputs[0] == outputs[1] and outputs[0].startswith("[")
 
 
 def test_one_fold_holds_nobody_out():
-    with pytest.raises(ValueError, match="at least 2 are needed"):
+    with pytest.raises(ValueError, match="folds is 1, and should be 2 or more"):
         SplitParams(folds=1, seed=0)

@@ -27,33 +27,36 @@ def split_people(people: Sequence[str], classes: Sequence, params: SplitParams) 
     counts = pd.crosstab(np.asarray(people, dtype=object), np.asarray(classes), dropna=False).sort_index()
     if len(counts) < params.folds:
         raise ValueError(f"{len(counts)} people cannot be split into {params.folds} folds; lower split.folds.")
-    table = counts.to_numpy()
-    order = np.array([hash_order(str(person), params.seed) for person in counts.index])
-    load = np.zeros((params.folds, table.shape[1]), dtype=np.int64)
+    photos = counts.to_numpy()  # of each class (columns) that each person (rows) has
+    fold_photos = np.zeros((params.folds, photos.shape[1]), dtype=np.int64)  # of each class in each fold so far
     fold = np.full(len(counts), -1)
-    _, alike = np.unique(table, axis=0, return_inverse=True)
-    groups = [np.flatnonzero(alike == number) for number in range(alike.max() + 1)]
     leftovers = []
-    for group in sorted(groups, key=len):  # the rarest first; a stable sort of groups that np.unique has ordered
-        group = sorted(group, key=lambda person: order[person])
+    for group in group_alike(photos, [hash_order(str(person), params.seed) for person in counts.index]):
         even = len(group) - len(group) % params.folds
         fold[group[:even]] = np.arange(even) % params.folds
-        load += table[group[0]] * (even // params.folds)
+        fold_photos += photos[group[0]] * (even // params.folds)
         leftovers.append(group[even:])
     for group in leftovers:
         free = list(range(params.folds))  # nobody of the same group twice into one fold: the group stays even
         for person in group:
-            fold[person] = choose_fold(load, table[person], free)
-            load[fold[person]] += table[person]
+            fold[person] = choose_fold(fold_photos, photos[person], free)
+            fold_photos[fold[person]] += photos[person]
             free.remove(fold[person])
     return pd.Series(fold, index=counts.index.rename("person"), name="fold")
 
 
-def choose_fold(load: np.ndarray, photos: np.ndarray, free: list[int]) -> int:
+def group_alike(photos: np.ndarray, order: Sequence[str]) -> list[list[int]]:
+    """The rows with equal counts, each group sorted by `order`, the smallest groups first."""
+    _, number = np.unique(photos, axis=0, return_inverse=True)
+    groups = [np.flatnonzero(number == i).tolist() for i in range(number.max() + 1)]
+    return [sorted(group, key=order.__getitem__) for group in sorted(groups, key=len)]  # ties as np.unique sorts them
+
+
+def choose_fold(fold_photos: np.ndarray, photos: np.ndarray, free: list[int]) -> int:
     """Of the free folds the one where these classes are rarest; then the one with the fewest photos; then the first."""
-    return min(free, key=lambda fold: (int(load[fold] @ photos), int(load[fold].sum()), fold))
+    return min(free, key=lambda fold: (int(fold_photos[fold] @ photos), int(fold_photos[fold].sum()), fold))
 
 
 def hash_order(person: str, seed: int) -> str:
-    """A place in line that depends on the seed and the name only."""
+    """A sort key that depends on the seed and the name only."""
     return hashlib.sha256(f"{seed}\n{person}".encode()).hexdigest()

@@ -1,25 +1,26 @@
 """How a set of photos lies on disk, as one table; what does not fit is listed, never guessed.
 
 A layout reads names and CSV files only. It returns the photos (photo, split, person, one column per field, and
-the line of the CSV that speaks of each) and the problems (file, row, person, photo, problem).
+the row of the CSV that speaks of each) and the problems.
 """
 
-import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from visage.formats.columns import SHOTS
 from visage.formats.photos import is_photo, photo_path
+from visage.formats.tables import read_numbered_table
 from visage.runtime.params import Params
 
+TRAIN_CSV, EVAL_CSV = "train/train.csv", "eval/info.csv"
 MASKS = {"normal": "not worn", "incorrect_mask": "incorrect"} | dict.fromkeys(SHOTS[2:], "worn")
-PROBLEM = ["file", "row", "person", "photo", "problem"]
+SHOT_COLUMNS = ["photo", "split", "person", "id", "shot", "id_shot", "mask"]  # of a photo in the competition's layout
 
 
 class IndexParams(Params):
@@ -31,47 +32,44 @@ class IndexParams(Params):
     label_confidence: float = Field(ge=0, le=1)
 
 
-class Problems(list):
-    """What does not fit, gathered so that a person sees all of it at once."""
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What does not fit. It leaves out the photo, or all photos of the person."""
 
-    def add(self, file: str, problem: str, *, row: int | None = None, person: str = "", photo: str = "") -> None:
-        self.append({"file": file, "row": row, "person": person, "photo": photo, "problem": problem})
+    file: str
+    row: int | None = None  # as an editor counts lines
+    person: str = ""
+    photo: str = ""
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}{f', row {self.row}' if self.row else ''}: {self.problem}"
 
 
-def read_layout(root: Path, params: IndexParams) -> tuple[pd.DataFrame, Problems]:
+def read_layout(root: Path, params: IndexParams) -> tuple[pd.DataFrame, list[Problem]]:
     """The photos of a data folder in the layout that `index.layout` names."""
     if not Path(root).is_dir():
         raise ValueError(
             f"{root} is not there; put your photos in it, or set data.name in params.yaml to a set you have."
         )
-    problems = Problems()
+    problems: list[Problem] = []
     if params.layout == "competition":
-        train, eval_ = competition_train(root, problems), competition_eval(root, problems)
+        train, eval_ = read_competition_train(root, problems), read_competition_eval(root, problems)
         photos = pd.concat([train, eval_], ignore_index=True)
     else:
-        photos = table_photos(root, params.table, problems) if params.table else folder_photos(root)
+        photos = read_table_photos(root, params.table, problems) if params.table else list_folder_photos(root)
     if photos.empty and not problems:
         raise ValueError(f"{root} holds no photos in the layout {params.layout!r}.")
     return photos.fillna(""), problems
 
 
-def read_csv(root: Path, name: str, columns: list[str]) -> pd.DataFrame:
-    """A CSV as text with its line numbers in `row`; it must have these columns."""
+def read_listing(root: Path, name: str, columns: Sequence[str], reserved: Collection[str] = ()) -> pd.DataFrame:
+    """A CSV below the data folder; its index is the line of each row, and no column has a reserved name."""
     path = Path(root) / name
-    if not path.is_file():
-        raise ValueError(f"{path} is missing; the layout needs it, with the columns {', '.join(columns)}.")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}, row {line}: the file is not UTF-8; save it as UTF-8.") from None
-    try:
-        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{path} is not a table: {str(error).strip()}") from None
-    if lacking := [name for name in columns if name not in table]:
-        raise ValueError(f"{path} lacks the column {', '.join(lacking)}; it has {', '.join(table.columns)}.")
-    return table.assign(row=np.arange(2, len(table) + 2))
+    table = read_numbered_table(path, columns)
+    if clashes := [column for column in table if column in reserved]:
+        raise ValueError(f"{path} has a column named {', '.join(clashes)}, which index makes itself; rename it.")
+    return table
 
 
 def list_names(folder: Path, keep: Callable[[os.DirEntry], bool]) -> list[str]:
@@ -82,116 +80,154 @@ def list_names(folder: Path, keep: Callable[[os.DirEntry], bool]) -> list[str]:
         return sorted(entry.name for entry in entries if not entry.name.startswith(".") and keep(entry))
 
 
-def competition_train(root: Path, problems: Problems) -> pd.DataFrame:
-    """`train/train.csv` and a folder of seven shots per person. A person is a folder, never an id."""
-    file, images = "train/train.csv", Path(root) / "train" / "images"
-    people = read_csv(root, file, ["id", "gender", "age", "path"])
-    folders = set(list_names(images, os.DirEntry.is_dir))
-    for name in sorted(folders - set(people["path"])):
-        problems.add(file, f"the folder train/images/{name} is there, but no row lists it.", person=name)
-    twice = people["path"].duplicated()
-    rows = []
-    for person in people.itertuples(index=False):
-        say = {"row": person.row, "person": person.path}
-        if twice[person.row - 2]:
-            problems.add(file, f"the folder {person.path} is listed twice; a person is one folder.", **say)
-        elif not is_folder_name(person.path):
-            problems.add(file, f"path {person.path!r} should be the name of one folder in train/images.", **say)
-        elif person.path not in folders:
-            problems.add(file, f"the folder train/images/{person.path} is listed, but is not there.", **say)
-        else:
-            rows += person_shots(images, person._asdict(), problems)
-    return pd.DataFrame(
-        rows, columns=["photo", "split", "person", "id", "shot", "id_shot", "mask", *person_columns(people), "row"]
-    )
+def list_photos(folder: Path) -> list[str]:
+    return list_names(folder, lambda entry: is_photo(Path(entry.name)))
 
 
-def person_columns(people: pd.DataFrame) -> list[str]:
-    """The columns of train.csv that say something about a person."""
-    return [name for name in people if name not in ("id", "path", "row", "mask")]
+def list_folders(folder: Path) -> list[str]:
+    return list_names(folder, is_folder)
+
+
+def is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def is_folder_name(text: str) -> bool:
     return bool(text) and text not in (".", "..") and not set(text) & set("/\\\0:")
 
 
-def person_shots(images: Path, person: dict, problems: Problems) -> list[dict]:
-    """One row per photo in a person's folder; the shot is the file's name without its ending."""
-    name = person["path"]
-    files = list_names(images / name, lambda entry: is_photo(Path(entry.name)))
+def read_competition_train(root: Path, problems: list[Problem]) -> pd.DataFrame:
+    """`train/train.csv` and a folder of seven shots per person. A person is a folder, never an id."""
+    images = Path(root) / "train" / "images"
+    people = read_listing(root, TRAIN_CSV, ["id", "gender", "age", "path"], reserved={*SHOT_COLUMNS, "row"} - {"id"})
+    folders = set(list_folders(images))
+    for name in sorted(folders - set(people["path"])):
+        sentence = f"the folder train/images/{name} is there, but no row lists it."
+        problems.append(Problem(file=TRAIN_CSV, person=name, problem=sentence))
+    repeated = people["path"].duplicated()
+    rows = []
+    for line, person in people.to_dict("index").items():
+        name = person.pop("path")
+        sentence = describe_folder(name, folders, repeated[line])
+        shots = {} if sentence else group_shots(list_photos(images / name))
+        sentence = sentence or describe_shots(name, shots)
+        if sentence:
+            problems.append(Problem(file=TRAIN_CSV, row=line, person=name, problem=sentence))
+        else:
+            rows += [person | shot_row(name, person["id"], shot, shots[shot][0]) | {"row": line} for shot in SHOTS]
+    fields = [name for name in people if name not in ("id", "path")]
+    return pd.DataFrame(rows, columns=[*SHOT_COLUMNS, *fields, "row"])
+
+
+def describe_folder(name: str, folders: Collection[str], repeated: bool) -> str:
+    """What is wrong with a person's `path`, or nothing."""
+    if repeated:
+        return f"the folder {name} is listed twice; a person is one folder."
+    if not is_folder_name(name):
+        return f"path {name!r} should be the name of one folder in train/images."
+    if name not in folders:
+        return f"the folder train/images/{name} is listed, but is not there."
+    return ""
+
+
+def group_shots(files: Sequence[str]) -> dict[str, list[str]]:
+    """The files of each shot; the shot is the file's name without its ending."""
     shots: dict[str, list[str]] = {}
     for file in files:
         shots.setdefault(Path(file).stem, []).append(file)
+    return shots
+
+
+def describe_shots(name: str, shots: dict[str, list[str]]) -> str:
+    """What is wrong with the photos in a person's folder, or nothing."""
     missing = [shot for shot in SHOTS if shot not in shots]
-    strange = [shot for shot in shots if shot not in SHOTS]
-    double = [" and ".join(files) for files in shots.values() if len(files) > 1]
-    told = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"holds {', '.join(strange)}"] * bool(strange)
-    told += [f"holds {', '.join(double)} for one shot"] * bool(double)
-    if told:
-        told = f"the folder train/images/{name} {'; '.join(told)}; wanted are {', '.join(SHOTS)}."
-        problems.add("train/train.csv", told, row=person["row"], person=name)
-        return []
-    facts = {key: value for key, value in person.items() if key not in ("path", "mask")}
-    return [
-        facts
-        | {"photo": f"train/images/{name}/{shots[shot][0]}", "split": "train", "person": name, "shot": f"{name}/{shot}"}
-        | {"id_shot": f"{person['id']}/{shot}", "mask": MASKS[shot]}
-        for shot in SHOTS
-    ]
+    unknown = [shot for shot in shots if shot not in SHOTS]
+    doubled = [" and ".join(files) for files in shots.values() if len(files) > 1]
+    faults = [f"lacks {', '.join(missing)}"] if missing else []
+    faults += [f"holds {', '.join(unknown)}"] if unknown else []
+    faults += [f"holds {', '.join(doubled)} for one shot"] if doubled else []
+    return f"the folder train/images/{name} {'; '.join(faults)}; wanted are {', '.join(SHOTS)}." if faults else ""
 
 
-def competition_eval(root: Path, problems: Problems) -> pd.DataFrame:
+def shot_row(name: str, number: str, shot: str, file: str) -> dict[str, str]:
+    """What a file's place says of a photo."""
+    return {
+        "photo": f"train/images/{name}/{file}",
+        "split": "train",
+        "person": name,
+        "shot": f"{name}/{shot}",
+        "id_shot": f"{number}/{shot}",
+        "mask": MASKS[shot],
+    }
+
+
+def read_competition_eval(root: Path, problems: list[Problem]) -> pd.DataFrame:
     """`eval/info.csv` names the photos to answer; each must be there, and none beside them."""
-    file = "eval/info.csv"
-    info = read_csv(root, file, ["ImageID"])
-    there = set(list_names(Path(root) / "eval" / "images", lambda entry: is_photo(Path(entry.name))))
-    for name in sorted(there - set(info["ImageID"])):
-        problems.add(file, f"the photo eval/images/{name} is there, but no row lists it.", photo=f"eval/images/{name}")
-    rows, seen = [], set()
-    for name, row in zip(info["ImageID"], info["row"], strict=True):
-        key = f"eval/images/{name}"
+    info = read_listing(root, EVAL_CSV, ["ImageID"])["ImageID"]
+    files = set(list_photos(Path(root) / "eval" / "images"))
+    for name in sorted(files - set(info)):
+        photo = f"eval/images/{name}"
+        problems.append(
+            Problem(file=EVAL_CSV, photo=photo, problem=f"the photo {photo} is there, but no row lists it.")
+        )
+    repeated = info.duplicated()
+    rows = []
+    for line, name in info.items():
+        photo = f"eval/images/{name}"
         if not is_folder_name(name):
-            problems.add(file, f"ImageID {name!r} should be the name of one file in eval/images.", row=row, photo=key)
-        elif name in seen:
-            problems.add(file, f"the photo {key} is listed twice.", row=row, photo=key)
-        elif name not in there:
-            problems.add(file, f"the photo {key} is listed, but is not there.", row=row, photo=key)
+            sentence = f"ImageID {name!r} should be the name of one file in eval/images."
+        elif repeated[line]:
+            sentence = f"the photo {photo} is listed twice."
+        elif name not in files:
+            sentence = f"the photo {photo} is listed, but is not there."
         else:
-            rows.append({"photo": key, "split": "eval", "person": "", "row": row})
-        seen.add(name)
+            rows.append({"photo": photo, "split": "eval", "person": "", "row": line})
+            continue
+        problems.append(Problem(file=EVAL_CSV, row=line, photo=photo, problem=sentence))
     return pd.DataFrame(rows, columns=["photo", "split", "person", "row"])
 
 
-def table_photos(root: Path, name: str, problems: Problems) -> pd.DataFrame:
+def read_table_photos(root: Path, name: str, problems: list[Problem]) -> pd.DataFrame:
     """Any CSV with a `photo` column and label columns; `person` and `split` (train or eval) if it has them."""
-    table = read_csv(root, name, ["photo"])
+    table = read_listing(root, name, ["photo"], reserved=["row"])
+    table = table.assign(row=table.index).reset_index(drop=True)
     table["split"] = table["split"].replace("", "train") if "split" in table else "train"
-    table["person"] = (
-        table["person"].where(table["person"] != "", table["photo"]) if "person" in table else table["photo"]
-    )
-    table.loc[table["split"] == "eval", "person"] = ""
-    twice, bad = table["photo"].duplicated(), np.zeros(len(table), bool)
-    for i, (photo, split, row) in enumerate(zip(table["photo"], table["split"], table["row"], strict=True)):
-        try:
-            told = "" if photo_path(root, photo).is_file() else f"the photo {photo} is listed, but is not there."
-        except ValueError as error:
-            told = str(error)
-        told = told or (f"the photo {photo} is listed twice." if twice[i] else "")
-        if split not in ("train", "eval"):
-            told = told or f"split {split!r} is not one of train, eval."
-        if told:
-            bad[i] = True
-            problems.add(name, told, row=row, person=table["person"][i], photo=photo)
-    return table[~bad].reset_index(drop=True)
+    person = table["person"] if "person" in table else table["photo"]
+    table["person"] = person.where(person != "", table["photo"]).where(table["split"] != "eval", "")
+    listings = zip(table["photo"], table["split"], table["photo"].duplicated(), strict=True)
+    sentences = [describe_listing(root, *listing) for listing in listings]
+    places = table[["row", "person", "photo"]].to_dict("records")
+    problems += [
+        Problem(file=name, problem=sentence, **place)
+        for place, sentence in zip(places, sentences, strict=True)
+        if sentence
+    ]
+    return table[[not sentence for sentence in sentences]].reset_index(drop=True)
 
 
-def folder_photos(root: Path) -> pd.DataFrame:
+def describe_listing(root: Path, photo: str, split: str, repeated: bool) -> str:
+    """What is wrong with a row of a table of photos, or nothing."""
+    try:
+        path = photo_path(root, photo)
+    except ValueError as error:
+        return str(error)
+    if not path.is_file():
+        return f"the photo {photo} is listed, but is not there."
+    if repeated:
+        return f"the photo {photo} is listed twice."
+    return "" if split in ("train", "eval") else f"split {split!r} is not one of train, eval."
+
+
+def list_folder_photos(root: Path) -> pd.DataFrame:
     """One folder per class, its name in the field `folder`; a folder named eval holds the photos to answer."""
     rows = []
-    for folder in list_names(Path(root), os.DirEntry.is_dir):
+    for folder in list_folders(Path(root)):
         split = "eval" if folder == "eval" else "train"
-        for name in list_names(Path(root) / folder, lambda entry: is_photo(Path(entry.name))):
-            key = f"{folder}/{name}"
-            person = key if split == "train" else ""
-            rows.append({"photo": key, "split": split, "person": person, "folder": folder if person else ""})
+        for name in list_photos(Path(root) / folder):
+            photo = f"{folder}/{name}"
+            person = photo if split == "train" else ""
+            rows.append({"photo": photo, "split": split, "person": person, "folder": folder if person else ""})
     return pd.DataFrame(rows, columns=["photo", "split", "person", "folder"]).assign(row=None)

@@ -1,7 +1,7 @@
-"""The roll of photos: what was listed, measured, corrected and classified, or rejected with a reason."""
+"""The table of photos: what was listed, measured, corrected and classified, or rejected with a reason."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +9,10 @@ import pandas as pd
 from visage.formats.photos import read_size
 from visage.formats.tasks import Task, classify
 from visage.index.corrections import apply_corrections
-from visage.index.layouts import PROBLEM, IndexParams, Problems
+from visage.index.layouts import TRAIN_CSV, IndexParams, Problem
+from visage.runtime.problems import shorten
 
-MAX_SHOWN = 50  # problems spelled out in an error; the rest are counted
+Size = tuple[int, int]  # width and height of the upright photo, in pixels
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class PhotoTable:
     counts: dict
 
 
-def size_reader(root: Path) -> Callable[[str], tuple[int, int] | str]:
+def size_reader(root: Path) -> Callable[[str], Size | str]:
     """A function from a photo key to its upright width and height, or to what is wrong with it."""
 
-    def size(photo: str) -> tuple[int, int] | str:
+    def read(photo: str) -> Size | str:
         try:
             return read_size(root, photo)
         except ValueError as error:
@@ -34,90 +35,113 @@ def size_reader(root: Path) -> Callable[[str], tuple[int, int] | str]:
         except OSError as error:
             return f"the file cannot be read ({error.strerror})."
 
-    return size
+    return read
 
 
 def build_photo_table(
-    listed: pd.DataFrame,
-    sizes: Sequence[tuple[int, int] | str],
-    problems: Problems,
+    photos: pd.DataFrame,
+    sizes: Sequence[Size | str],
+    problems: Sequence[Problem],
     tasks: Sequence[Task],
-    fixes: pd.DataFrame,
+    corrections: pd.DataFrame,
     params: IndexParams,
     *,
-    fixes_file: Path,
+    corrections_file: Path,
 ) -> PhotoTable:
-    """Join everything; stop with all problems at once, or reject what has one, as `index.on_bad` says."""
-    check_sources(listed, tasks)
-    photos = apply_corrections(listed, fixes, tasks, confidence=params.label_confidence, file=str(fixes_file))
-    corrected = int((photos != listed).any(axis=1).sum())
-    photos["width"], photos["height"] = [[s[i] if not isinstance(s, str) else 0 for s in sizes] for i in (0, 1)]
-    check_sizes(photos, sizes, problems)
-    photos = add_classes(photos, tasks, problems)
+    """Join everything; stop with all problems at once, or reject what has one, as `index.on_bad` says.
+
+    `photos` and `problems` are the layout's, `sizes` are what `size_reader` says of each photo.
+    """
+    check_fields(photos, tasks)
+    corrected = apply_corrections(
+        photos, corrections, tasks, confidence=params.label_confidence, file=str(corrections_file)
+    )
+    classes, label_problems = classify_photos(corrected, tasks, params)
+    problems = [*problems, *find_unreadable(photos["photo"], sizes), *label_problems]
     if problems and params.on_bad == "stop":
-        raise ValueError(describe_problems(problems))
-    rejected = pd.DataFrame(problems, columns=PROBLEM).astype({"row": "Int64"})
-    kept = photos[~photos["photo"].isin(rejected["photo"]) & ~photos["person"].isin(set(rejected["person"]) - {""})]
-    if not (kept["split"] == "train").any():
-        raise ValueError(f"no photo to train on is left.\n{describe_problems(problems)}")
-    kept = kept.sort_values("photo", ignore_index=True)
-    values = {f"{task.name}_value": kept[task.source] for task in tasks if task.bins}
-    named = {task.name: kept[f"class of {task.name}"] for task in tasks}
-    table = pd.DataFrame({name: kept[name] for name in ("photo", "split", "person")} | named | values)
-    table = table.assign(width=kept["width"], height=kept["height"])
-    return PhotoTable(table, rejected, count_classes(table, tasks, rejected, corrected))
+        head = f"{len(problems)} problem{'s' * (len(problems) > 1)} with the photos"
+        raise ValueError(f"{head} (index.on_bad: skip leaves them out):\n{describe_problems(problems)}")
+    values = {f"{task.name}_value": corrected[task.source] for task in tasks if task.bins}
+    pixels = {
+        side: [0 if isinstance(size, str) else size[i] for size in sizes] for i, side in enumerate(("width", "height"))
+    }
+    table = corrected[["photo", "split", "person"]].assign(**classes, **values, **pixels)
+    rejected = pd.DataFrame(map(asdict, problems), columns=[field.name for field in fields(Problem)])
+    rejected = rejected.astype({"row": "Int64"})
+    table = drop_rejected(table, rejected).sort_values("photo", ignore_index=True)
+    if not (table["split"] == "train").any():
+        raise ValueError(f"no photo to train on is left.\n{describe_problems(problems)}".strip())
+    n_corrected = int((corrected != photos).any(axis=1).sum())
+    return PhotoTable(table, rejected, count_classes(table, tasks, len(rejected), n_corrected))
 
 
-def check_sources(listed: pd.DataFrame, tasks: Sequence[Task]) -> None:
+def check_fields(photos: pd.DataFrame, tasks: Sequence[Task]) -> None:
     """Every task's label must be a field that the layout gives."""
-    fields = [name for name in listed if name not in ("photo", "split", "person", "row", "shot", "id_shot")]
+    own = ("photo", "split", "person", "row", "shot", "id_shot")
+    known = [name for name in photos if name not in own]
     for task in tasks:
-        if task.source not in fields:
+        if task.source not in known:
             raise ValueError(
-                f"params.yaml: tasks.{task.name}.label is {task.source!r}, which the photos do not have; "
-                f"they have {', '.join(fields)}."
+                f"params.yaml: labels.{task.name}.field is {task.source!r}, which the photos do not have; "
+                f"they have {', '.join(known) or 'none'}."
             )
 
 
-def check_sizes(photos: pd.DataFrame, sizes: Sequence[tuple[int, int] | str], problems: Problems) -> None:
-    for photo, size in zip(photos["photo"], sizes, strict=True):
-        if isinstance(size, str):
-            problems.add(photo, size, photo=photo)
-
-
-def add_classes(photos: pd.DataFrame, tasks: Sequence[Task], problems: Problems) -> pd.DataFrame:
-    """One column of class names per task, empty for photos to answer; a bad label is named once per CSV line."""
-    train, told = photos["split"] == "train", set()
+def classify_photos(
+    photos: pd.DataFrame, tasks: Sequence[Task], params: IndexParams
+) -> tuple[dict[str, pd.Series], list[Problem]]:
+    """The class names of each task, empty for photos to answer; a bad label is one problem per row of the CSV."""
+    train = photos["split"] == "train"
+    classes: dict[str, pd.Series] = {}
+    problems: list[Problem] = []
     for task in tasks:
-        names, wrong = classify(photos[task.source], task)
-        photos = photos.assign(**{f"class of {task.name}": names.where(train, "")})
-        for i in photos.index[train & (wrong != "")]:
-            where = photos.loc[i]
-            if (key := (where["person"], where["row"], task.source)) not in told:
-                told.add(key)
-                file = "train/train.csv" if "shot" in photos else "labels"
-                problems.add(file, wrong[i], row=where["row"] or None, person=where["person"])
-    return photos
+        names, sentences = classify(photos[task.source], task)
+        classes[task.name] = names.where(train, "")
+        bad = train & (sentences != "")
+        places = photos.loc[bad, ["row", "person", "photo"]].to_dict("records")
+        problems += [
+            label_problem(params, sentence, **place) for place, sentence in zip(places, sentences[bad], strict=True)
+        ]
+    return classes, list(dict.fromkeys(problems))  # in the competition's layout a row speaks of seven photos
 
 
-def describe_problems(problems: Problems) -> str:
-    """All problems as sentences, one a line."""
-    ordered = sorted(problems, key=lambda one: (one["file"], one["row"] or 0, one["problem"]))
-    rows = [f", row {one['row']}" if one["row"] else "" for one in ordered]
-    lines = [f"{one['file']}{row}: {one['problem']}" for one, row in zip(ordered, rows, strict=True)]
-    more = [f"... and {len(lines) - MAX_SHOWN} more."] if len(lines) > MAX_SHOWN else []
-    head = f"{len(lines)} problem{'s' * (len(lines) > 1)} with the photos (index.on_bad: skip leaves them out):"
-    return "\n".join([head, *lines[:MAX_SHOWN], *more])
+def label_problem(params: IndexParams, sentence: str, *, row: int | str, person: str, photo: str) -> Problem:
+    """A bad label, with the place that it comes from: the person's row, the photo's row, or the photo's folder."""
+    if params.layout == "competition":
+        return Problem(file=TRAIN_CSV, row=row, person=person, problem=sentence)
+    if params.table:
+        return Problem(file=params.table, row=row, person=person, photo=photo, problem=f"{photo}: {sentence}")
+    return Problem(file=photo, person=person, photo=photo, problem=sentence)
 
 
-def count_classes(photos: pd.DataFrame, tasks: Sequence[Task], rejected: pd.DataFrame, corrected: int) -> dict:
+def find_unreadable(photos: Sequence[str], sizes: Sequence[Size | str]) -> list[Problem]:
+    """A problem for each photo whose size could not be read."""
+    return [
+        Problem(file=photo, photo=photo, problem=size)
+        for photo, size in zip(photos, sizes, strict=True)
+        if isinstance(size, str)
+    ]
+
+
+def drop_rejected(table: pd.DataFrame, rejected: pd.DataFrame) -> pd.DataFrame:
+    people = set(rejected["person"]) - {""}
+    return table[~table["photo"].isin(rejected["photo"]) & ~table["person"].isin(people)]
+
+
+def describe_problems(problems: Sequence[Problem]) -> str:
+    """All problems as sentences, one a line, in the order of the files."""
+    ordered = sorted(problems, key=lambda problem: (problem.file, problem.row or 0, problem.problem))
+    return "\n".join(shorten([str(problem) for problem in ordered]))
+
+
+def count_classes(photos: pd.DataFrame, tasks: Sequence[Task], rejected: int, corrected: int) -> dict:
     """What is in the table, for `dvc metrics diff`."""
     train = photos[photos["split"] == "train"]
     classes = {task.name: {name: int((train[task.name] == name).sum()) for name in task.classes} for task in tasks}
     return {
         "photos": {"train": len(train), "eval": int((photos["split"] == "eval").sum())},
         "people": int(train["person"].nunique()),
-        "rejected": len(rejected),
+        "rejected": rejected,
         "corrected": corrected,
         "classes": classes,
     }
