@@ -1,0 +1,1 @@
+"""What both networks share: layers, the training loop, drawn portraits, street scenes, the ONNX file."""

@@ -1,0 +1,1 @@
+"""The matting network: a small U-Net, what it is trained on, and what it scores."""

@@ -1,0 +1,34 @@
+"""Train the face detector on street scenes and drawn portraits; prints its losses, writes the averaged weights."""
+
+from pathlib import Path
+
+import numpy as np
+from common.portraits import read_portraits
+from common.street_scenes import ScenesParams, read_training_scenes
+from common.training import fit, make_deterministic
+from common.weights import save_weights
+from detector.network import Detector
+from detector.samples import AnnotatedImage, make_sample
+from detector.training import TrainDetectorParams, annotate, batch_loss
+
+from visage.runtime.params import load
+from visage.runtime.stage import run
+
+
+def main(scenes: Path, portraits: Path, weights: Path) -> None:
+    params = load(TrainDetectorParams, "train_detector")
+    held_out = load(ScenesParams, "scenes").held_out
+    groups = annotate(read_training_scenes(scenes, held_out), read_portraits(portraits))
+    shares = [1 - params.portrait_share, params.portrait_share]
+
+    def draw_sample(size: int, rng: np.random.Generator) -> AnnotatedImage:
+        return make_sample(groups, shares, size, rng)
+
+    make_deterministic(params.seed)
+    for step, loss, average in fit(Detector(), draw_sample, batch_loss, params):
+        print(f"{step}/{params.steps} loss {loss:.3f}", flush=True)
+        save_weights(average, weights)
+
+
+if __name__ == "__main__":
+    run(main)
