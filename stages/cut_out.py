@@ -3,13 +3,12 @@
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from visage.faces.mattes import CutOutParams, MattingModel, make_matte_row
 from visage.formats.shards import count_pictures, read_rows, write_shards
 from visage.runtime.memo import Memo
 from visage.runtime.parallel import map_threads
 from visage.runtime.params import load
+from visage.runtime.progress import track
 from visage.runtime.stage import run
 
 
@@ -25,7 +24,7 @@ def main(crops: Path, mattes: Path) -> None:
             read_rows(crops, ["photo", "image"]),
             key=lambda crop: [crop["photo"], crop["image"]],
         )
-        write_shards(mattes, tqdm(rows, "cut_out", count_pictures(crops), unit=" photos"), {})
+        write_shards(mattes, track(rows, "cut_out", count_pictures(crops), "photos"), {})
     print(f"{memo}.")
 
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from visage.faces.detectors import COLUMNS, DetectParams, detect_faces, find_weights
 from visage.formats.photos import photo_digest
 from visage.formats.tables import read_photos
 from visage.runtime.memo import Memo, file_digest
 from visage.runtime.params import load
+from visage.runtime.progress import track
 from visage.runtime.stage import run
 
 
@@ -18,16 +18,16 @@ def main(raw: Path, photos: Path, boxes: Path, missed: Path) -> None:
     weights = find_weights(params)
     with Memo("detect", params, file_digest(weights) if weights else "", code="visage.faces.detectors") as memo:
         rows = memo.map(
-            lambda new: detect_faces(raw, new, params),
+            lambda unknown: detect_faces(raw, unknown, params),
             keys,
             key=lambda photo: [photo, photo_digest(raw, photo)],
             chunk=512,
         )
-        found = pd.DataFrame(tqdm(rows, "detect", len(keys), unit=" photos"), columns=list(COLUMNS))
-    found.to_csv(boxes, index=False)
-    without = found.loc[found["source"] == "none", ["photo"]]
-    without.to_csv(missed, index=False)
-    print(f"{memo}. {len(without)} of {len(keys)} photos have no face; {missed} names them.")
+        table = pd.DataFrame(track(rows, "detect", len(keys), "photos"), columns=list(COLUMNS))
+    table.to_csv(boxes, index=False)
+    faceless = table.loc[table["source"] == "none", ["photo"]]
+    faceless.to_csv(missed, index=False)
+    print(f"{memo}. {len(faceless)} of {len(keys)} photos have no face; {missed} names them.")
 
 
 if __name__ == "__main__":

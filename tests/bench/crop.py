@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from tests.bench.measure import PROJECT, figure, run
-from visage.formats.columns import CORNERS, LANDMARKS
+from visage.formats.columns import CORNERS, LANDMARKS, MANUAL_BOX_COLUMNS
 from visage.formats.shards import encode_image
 
 FEW, MANY = 1_000, 30_000
 
 
-def draw_set(home: Path, count: int) -> None:
-    """Photos of 384x512 (25 KB, hard links of twenty), with a tilted face in each."""
+def write_photos(home: Path, count: int) -> None:
+    """Photos of 384x512 (25 KB, links to twenty files), each with a tilted face, and the tables that `crop` reads."""
     rng = np.random.default_rng(0)
     (home / "raw").mkdir(parents=True)
     for number in range(20):
@@ -26,11 +26,12 @@ def draw_set(home: Path, count: int) -> None:
     keys = [f"{number:05d}.jpg" for number in range(count)]
     for number, key in enumerate(keys):
         (home / "raw" / key).hardlink_to(home / f"{number % 20}.jpg")
-    pd.DataFrame({"photo": keys, "width": 384, "height": 512}).to_csv(home / "photos.csv", index=False)
+    photos = pd.DataFrame({"photo": keys, "split": "train", "person": "", "width": 384, "height": 512})
+    photos.to_csv(home / "photos.csv", index=False)
     face = [110.5, 120.5, 270.5, 330.5, 0.99, 150, 200, 230, 206, 190, 245, 160, 285, 222, 290, 1, "detector"]
     columns = ["photo", *CORNERS, "score", *LANDMARKS, "faces", "source"]
     pd.DataFrame([[key, *face] for key in keys], columns=columns).to_csv(home / "boxes.csv", index=False)
-    (home / "hand.csv").write_text(",".join(MANUAL_BOX_COLUMNS) + "\n")
+    (home / "manual.csv").write_text(",".join(MANUAL_BOX_COLUMNS) + "\n")
     shutil.copy(PROJECT / "params.yaml", home)
 
 
@@ -39,8 +40,8 @@ def figures() -> dict[str, dict]:
     for count in (FEW, MANY):
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
-            draw_set(home, count)
-            words = ["raw", "photos.csv", "boxes.csv", "hand.csv", "crops"]
+            write_photos(home, count)
+            words = ["raw", "photos.csv", "boxes.csv", "manual.csv", "crops"]
             costs[count] = run(str(PROJECT / "stages/crop.py"), *words, cwd=home)
     few, many = costs[FEW], costs[MANY]
     rate = (MANY - FEW) / (many.wall - few.wall)

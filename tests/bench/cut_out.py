@@ -1,77 +1,72 @@
-"""Mattes a second against the network alone, on ready tensors with every core busy; by turns, medians of the rounds."""
+"""Mattes a second of the stage and of the network alone (tensors in memory, every core busy), in turn; medians."""
 
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from tests.bench.measure import SHARED, figure
-from visage.faces.mattes import MattingModel, make_matte_row
-from visage.formats.shards import encode_image
+from visage.faces.mattes import INPUT_SIDE, MattingModel, make_matte_row
+from visage.formats.shards import encode_image, shard_order, write_shards
 from visage.practice.people import sample_population
 from visage.practice.portraits import draw_portrait
-from visage.runtime.memo import Memo, digest, memoize
+from visage.runtime.memo import Memo
 from visage.runtime.parallel import map_threads
 
 PICTURES, ROUNDS = 96, 3
 
 
-def crops() -> list[dict]:
+def draw_crops() -> list[dict]:
     """Drawn heads of the size that `crop` stores."""
     rng = np.random.default_rng(5)
     people = sample_population(5, 8)
     pictures = [draw_portrait(person, "mask1", rng).image[120:440:2, 72:312:2] for person in people]
     data = [encode_image(picture) for picture in pictures]
-    keys = sorted(f"{number}.jpg" for number in range(PICTURES))
-    return [{"photo": key, "width": 120, "height": 160, "image": data[n % len(data)]} for n, key in enumerate(keys)]
+    photos = shard_order(f"{number}.jpg" for number in range(PICTURES))
+    return [{"photo": photo, "image": data[number % len(data)]} for number, photo in enumerate(photos)]
 
 
-def alone(matter: MattingModel) -> float:
+def network_alone(model: MattingModel) -> float:
     """Pictures a second through the network, with nothing before or after it."""
-    ready = np.random.default_rng(0).standard_normal((1, 3, 320, 320)).astype(np.float32)
-    name = matter.session.inner_session.get_inputs()[0].name
-    return rate(
-        lambda: list(map_threads(lambda _: matter.session.inner_session.run(None, {name: ready}), range(PICTURES)))
-    )
+    network = model.session.inner_session
+    pixels = np.random.default_rng(0).standard_normal((1, 3, INPUT_SIDE, INPUT_SIDE)).astype(np.float32)
+    inputs = {network.get_inputs()[0].name: pixels}
+    return measure_rate(lambda: list(map_threads(lambda _: network.run(None, inputs), range(PICTURES))))
 
 
-def whole(matter: MattingModel, rows: list[dict]) -> float:
-    """Pictures a second through the stage's own path, memo and shards included."""
-    with tempfile.TemporaryDirectory() as folder:
-        stored = sorted(rows, key=lambda row: row["photo"])
-
-        def work() -> None:
-            with Memo("bench", folder=Path(folder)) as memo:
-                made = memoize(
-                    memo,
-                    stored,
-                    lambda some: [digest(time.time(), row["photo"]) for row in some],
-                    lambda new: map_threads(lambda crop: make_matte_row(matter, crop), new),
-                )
-                assert len(list(made)) == PICTURES
-
-        return rate(work)
+def whole_stage(model: MattingModel, crops: list[dict]) -> float:
+    """Pictures a second as the stage does it, memo and shards included; nothing is remembered from before."""
+    with tempfile.TemporaryDirectory() as folder, Memo("bench", folder=Path(folder)) as memo:
+        rows = memo.map(
+            partial(map_threads, partial(make_matte_row, model)),
+            crops,
+            key=lambda crop: [crop["photo"], crop["image"]],
+        )
+        return measure_rate(lambda: write_shards(Path(folder) / "mattes", rows, {}))
 
 
-def rate(work: Callable[[], object]) -> float:
+def measure_rate(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return PICTURES / (time.perf_counter() - start)
 
 
 def figures() -> dict[str, dict]:
-    rows, found = crops(), {}
+    crops, table = draw_crops(), {}
     models = {"bundled": "bundled", "u2netp": str(SHARED / "weights/u2net/u2netp.onnx")}
-    for name, model in models.items():
-        if model.endswith(".onnx") and not Path(model).is_file():
+    for name, weights in models.items():
+        if weights.endswith(".onnx") and not Path(weights).is_file():
             print(f"cut_out: no weights of {name}; its figures are left out")
             continue
-        matter = MattingModel(model)
-        pairs = [(whole(matter, rows), alone(matter)) for _ in range(ROUNDS)]
-        share = median(ours / network for ours, network in pairs)
-        found[f"cut_out, {name}: share of the network alone"] = figure(share, 0.9, "higher", "ratio")
-        found[f"cut_out, {name}: photos a second"] = figure(median(ours for ours, _ in pairs), 2, "higher", "photos/s")
-    return found
+        model = MattingModel(weights)
+        rates = [(whole_stage(model, crops), network_alone(model)) for _ in range(ROUNDS)]
+        share = median(stage / network for stage, network in rates)
+        table[f"cut_out, {name}: share of the network alone"] = figure(share, 0.9, "higher", "ratio")
+        table[f"cut_out, {name}: photos a second"] = figure(
+            median(stage for stage, _ in rates), 2, "higher", "photos/s"
+        )
+    return table

@@ -16,7 +16,7 @@ PARAMS = CompareDetectorsParams(side=0, threshold=0.5, min_score=0.05)
 
 
 @pytest.fixture
-def faces(tmp_path):
+def true_boxes(tmp_path):
     """A folder with two portraits and the table of their true boxes."""
     rows = []
     for number, person in enumerate(sample_population(77, 2)):
@@ -27,28 +27,37 @@ def faces(tmp_path):
     return tmp_path / "true.csv"
 
 
-def test_the_bundled_detector_finds_the_drawn_faces_and_the_centre_says_what_it_is(faces):
-    true, root = read_true_boxes(faces)
-    table = compare_detectors(true, root, ["bundled", "centre"], PARAMS)
+def test_the_bundled_detector_finds_all_drawn_faces_and_the_centre_makes_one_guess_a_photo(true_boxes):
+    truth, root = read_true_boxes(true_boxes)
+    table = compare_detectors(truth, root, ["bundled", "centre"], PARAMS)
     assert list(table) == ["bundled", "centre"]
     assert table["bundled"]["iou 0.5"]["all"]["recall"] == 1
     assert table["bundled"]["iou 0.5"]["worn"]["faces"] == 1
-    assert table["centre"]["iou 0.3"]["all"]["true"] + table["centre"]["iou 0.3"]["all"]["false"] == 2
-    assert all(judged["photos_per_second"] > 0 for judged in table.values())
+    centre = table["centre"]["iou 0.3"]["all"]
+    assert centre["true"] + centre["false"] == 2
+    assert all(scores["photos_per_second"] > 0 for scores in table.values())
 
 
-def test_the_stage_writes_scores_and_a_chart(faces, tmp_path, monkeypatch):
-    (tmp_path / "params.yaml").write_text("compare_detectors: {side: 0, threshold: 0.5, least: 0.05}")
+def test_the_stage_writes_scores_and_a_chart(true_boxes, tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_text("compare_detectors: {side: 0, threshold: 0.5, min_score: 0.05}")
     monkeypatch.chdir(tmp_path)
-    main(faces, tmp_path / "detectors.json", tmp_path / "detectors.png", "centre")
+    main(true_boxes, tmp_path / "detectors.json", tmp_path / "detectors.png", "centre")
     assert list(json.loads((tmp_path / "detectors.json").read_text())) == ["centre"]
     assert cv2.imread(str(tmp_path / "detectors.png")).shape[0] > 100
 
 
-def test_an_unknown_detector_and_a_table_without_boxes_get_a_sentence(faces, tmp_path):
-    true, root = read_true_boxes(faces)
+def test_an_unknown_detector_and_a_table_without_boxes_get_a_sentence(true_boxes, tmp_path):
+    truth, root = read_true_boxes(true_boxes)
     with pytest.raises(ValueError, match="no detector 'yunett'. Did you mean 'yunet'"):
-        compare_detectors(true, root, ["yunett"], PARAMS)
+        compare_detectors(truth, root, ["yunett"], PARAMS)
     (tmp_path / "bad.csv").write_text("photo,x0\na.png,1\n")
-    with pytest.raises(ValueError, match="lacks the columns y0, x1, y1"):
+    with pytest.raises(ValueError, match="lacks the column y0, x1, y1"):
         read_true_boxes(tmp_path / "bad.csv")
+
+
+def test_an_empty_kind_in_the_table_is_no_kind_and_a_photo_called_nan_is_a_photo(tmp_path):
+    (tmp_path / "true.csv").write_text("photo,x0,y0,x1,y1,kind\nnan,1,2,3,4,worn\nb.png,,,,,\n")
+    truth, _ = read_true_boxes(tmp_path / "true.csv")
+    assert truth["photo"].tolist() == ["nan", "b.png"]
+    assert list(truth.groupby("kind").groups) == ["worn"]
+    assert truth["x0"].isna().tolist() == [False, True]

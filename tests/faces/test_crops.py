@@ -1,9 +1,8 @@
-
 import cv2
 import numpy as np
 import pytest
 
-from visage.faces.crops import CropParams, add_margin, crop_face, grow_to_aspect, make_cropper
+from visage.faces.crops import CropParams, add_margin, crop_face, grow_to_aspect, make_crop_row
 from visage.formats.columns import CORNERS, LANDMARKS
 from visage.formats.shards import decode_image
 
@@ -13,14 +12,14 @@ PARAMS = CropParams(
 
 
 def face(box, eyes=None, by="detector", photo="a.png"):
-    points = (
-        np.full((5, 2), np.nan) if eyes is None else np.vstack([eyes, np.mean(eyes, 0, keepdims=True).repeat(3, 0)])
-    )
+    points = np.full((5, 2), np.nan)
+    if eyes is not None:
+        points = np.vstack([eyes, np.mean(eyes, 0, keepdims=True).repeat(3, 0)])
     return {"photo": photo, "by": by} | dict(zip([*CORNERS, *LANDMARKS], [*box, *points.ravel()], strict=True))
 
 
 def ramps(height=240, width=180):
-    """Red tells x, green tells y: every pixel knows where it came from."""
+    """Red is x, green is y: a pixel's colour says where it comes from."""
     image = np.zeros((height, width, 3), np.uint8)
     image[..., 0], image[..., 1] = np.arange(width), np.arange(height)[:, None]
     return image
@@ -81,7 +80,7 @@ def test_letterboxing_pads_and_keeps_proportions_where_stretching_does_not():
     assert abs(int(stretched[32, 0, 0]) - 40) <= 1 and abs(int(stretched[32, 63, 0]) - 71) <= 1
 
 
-def test_a_face_at_the_border_is_cut_whole_and_the_rest_repeats_the_border():
+def test_a_crop_that_leaves_the_photo_repeats_its_border():
     crop, region, _ = crop_face(ramps(), face([-20, -20, 44, 44]), PARAMS)
     assert region.tolist() == [-20, -20, 44, 44]
     assert (crop[:20, :20, :2] == 0).all()
@@ -102,7 +101,7 @@ def test_a_photo_without_a_face_gives_its_centre():
 
 def test_the_row_of_a_crop_carries_its_region_and_landmarks(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), ramps()[..., ::-1])
-    row = make_cropper(tmp_path, PARAMS)(face([40, 60, 104, 124]))
+    row = make_crop_row(tmp_path, PARAMS, face([40, 60, 104, 124]))
     assert (row["photo"], row["width"], row["height"], row["by"]) == ("a.png", 64, 64, "detector")
     assert [row[name] for name in CORNERS] == [40, 60, 104, 124]
     assert row["nose_x"] is None
@@ -110,6 +109,6 @@ def test_the_row_of_a_crop_carries_its_region_and_landmarks(tmp_path):
 
 
 @pytest.mark.parametrize(("key", "value"), [("size", 8), ("margin", -1), ("margin", 9), ("quality", 10)])
-def test_a_param_that_makes_no_sense_is_told(key, value):
+def test_a_parameter_that_makes_no_sense_gets_a_sentence(key, value):
     with pytest.raises(ValueError, match=f"{key} is"):
         PARAMS.replace(**{key: value})

@@ -1,1 +1,1 @@
-"""Faces found, boxed, cropped and matted."""
+"""From photos to faces: detection, boxes, crops, mattes, and the comparison of detectors."""

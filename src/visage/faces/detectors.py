@@ -1,7 +1,7 @@
-"""Who finds the faces: one way of asking RetinaFace networks, MTCNN, YuNet and the centre of the photo.
+"""Face detection: RetinaFace networks, MTCNN, YuNet and the centre of the photo behind one interface.
 
 Photos are read, shrunk and put through the network by as many threads as there are cores, each with its own batch
-on its own core: nothing waits for anything, and only a few batches are ever in memory.
+on its own core, so only a few batches are in memory at any time.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pydantic import Field, model_validator
 
 from visage.faces.baseline_detectors import Centre, Mtcnn, YuNet
 from visage.faces.retina import Faces, RetinaFace
+from visage.faces.sessions import PRETRAINED
 from visage.formats.columns import CORNERS, LANDMARKS
 from visage.formats.photos import MAX_PIXELS, ORIENTATION, photo_path, read_photo
 from visage.runtime.parallel import map_threads
 from visage.runtime.params import Params
 
 BUNDLED = Path("models/bundled/detector.onnx")
-PRETRAINED = Path("models/pretrained")
-REDUCED_DECODING = {  # decoding at a part of the size, and how many times smaller
+REDUCED_DECODING = {  # how many times smaller an image is decoded, and OpenCV's flag for it
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
     4: cv2.IMREAD_REDUCED_COLOR_4,
@@ -40,7 +40,7 @@ class DetectParams(Params):
 
     detector: Literal["bundled", "retinaface", "mtcnn", "yunet", "centre"]
     weights: str  # a file instead of the detector's own; yunet has none of its own
-    side: int  # px of the photo's longer side when the network looks at it; 0 = as the retina-face package does
+    side: int  # px of the photo's longer side as the network sees it; 0 = as the retina-face package does
     upscale: bool  # whether smaller photos are enlarged to that
     threshold: float = Field(gt=0, lt=1)  # the least score of a face
     batch: int = Field(ge=1)  # photos per call of the network
@@ -56,100 +56,106 @@ class DetectParams(Params):
 
 
 class Detector(Protocol):
-    side: int  # px of the photo's longer side that it looks at, 0 = all there is
+    side: int  # px of the photo's longer side as the network sees it; 0 = the photo's own
 
-    def find(self, images: Sequence[np.ndarray]) -> list[Faces]:
+    def detect(self, images: Sequence[np.ndarray]) -> list[Faces]:
         """The faces of RGB photos of any sizes. May be called from several threads."""
 
 
 def open_detector(params: DetectParams) -> Detector:
-    weights, size = (
-        find_weights(params),
-        {"side": params.side, "upscale": params.upscale, "threshold": params.threshold},
-    )
+    weights = find_weights(params)
+    network_input = {"side": params.side, "upscale": params.upscale, "threshold": params.threshold}
     match params.detector:
         case "centre":
             return Centre()
         case "mtcnn":
             return Mtcnn(params.threshold)
         case "yunet":
-            return YuNet(weights, **size)
+            return YuNet(weights, **network_input)
         case _:
-            return RetinaFace(weights, **size, batch=params.batch)
+            return RetinaFace(weights, **network_input, batch=params.batch)
 
 
 def detect_faces(root: Path, photos: Sequence[str], params: DetectParams) -> Iterator[dict]:
     """One row of boxes.csv per photo, in order."""
     for photo, shape, faces in detect_all(root, photos, params):
-        yield box_row(photo, faces, shape, params.choose)
+        yield make_box_row(photo, faces, shape, params.choose)
 
 
 def detect_all(root: Path, photos: Sequence[str], params: DetectParams) -> Iterator[tuple[str, tuple[int, ...], Faces]]:
     """(photo, its height and width, all its faces), in order."""
     detector = open_detector(params)
 
-    def found(keys: Sequence[str]) -> list[tuple]:
-        views = [read_reduced(root, photo, detector.side) for photo in keys]
-        faces = detector.find([image for image, _, _ in views])
-        return [(key, size, seen.scaled(times)) for key, (_, times, size), seen in zip(keys, views, faces, strict=True)]
+    def detect_batch(batch: Sequence[str]) -> list[tuple]:
+        images, reductions, shapes = zip(*(read_reduced(root, photo, detector.side) for photo in batch), strict=True)
+        faces = [faces.scale(reduction) for faces, reduction in zip(detector.detect(images), reductions, strict=True)]
+        return list(zip(batch, shapes, faces, strict=True))
 
-    for some in map_threads(found, split_batches(photos, params.batch), ahead=2):
-        yield from some
+    for batch in map_threads(detect_batch, split_batches(photos, params.batch), ahead=2):
+        yield from batch
 
 
 def read_reduced(root: Path, photo: str, side: int) -> tuple[np.ndarray, int, tuple[int, int]]:
     """(upright RGB, how many times smaller than the photo it is, the photo's height and width).
 
-    An ordinary JPEG at least twice as long as `side` is decoded at a half, a quarter or an eighth of its size: the
-    network sees the same, sooner. Everything else, and whatever is wrong with a photo, is `read_photo`'s affair.
+    An ordinary JPEG at least twice as long as `side` is decoded at a half, a quarter or an eighth of its size: faster,
+    and as good for the network. Everything else, damaged photos too, goes to `read_photo`.
     """
     path = photo_path(root, photo)
     data = path.read_bytes() if path.is_file() else b""
-    plain = data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")
-    header = Image.open(io.BytesIO(data)) if plain else None
+    is_jpeg = data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")
+    header = Image.open(io.BytesIO(data)) if is_jpeg else None
     if header is None or header.mode not in ("RGB", "L") or header.width * header.height > MAX_PIXELS:
         image = read_photo(root, photo)
         return image, 1, image.shape[:2]
-    times = max((times for times in REDUCED_DECODING if side and max(header.size) >= times * side), default=1)
-    image = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED_DECODING[times]), cv2.COLOR_BGR2RGB)
-    turned = header.getexif().get(ORIENTATION, 1) >= 5
-    return image, times, header.size if turned else header.size[::-1]
+    longer = max(header.size)
+    reduction = max((times for times in REDUCED_DECODING if side and longer >= times * side), default=1)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED_DECODING[reduction])
+    sideways = header.getexif().get(ORIENTATION, 1) >= 5
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), reduction, header.size if sideways else header.size[::-1]
 
 
 def split_batches(items: Sequence, size: int) -> Iterator[Sequence]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def box_row(photo: str, faces: Faces, shape: tuple[int, ...], rule: str) -> dict:
-    """Pixels to a hundredth; a photo without a face has empty cells."""
+def make_box_row(photo: str, faces: Faces, shape: tuple[int, ...], rule: str) -> dict:
+    """A row of boxes.csv: pixels to a hundredth; a photo without a face has empty cells."""
     face = choose_face(faces, shape, rule)
     if face is None:
         return dict.fromkeys(COLUMNS) | {"photo": photo, "faces": 0, "source": "none"}
-    places = np.concatenate([faces.boxes[face], faces.landmarks[face].ravel()]).astype(float).round(2).tolist()
-    values = [photo, *places[:4], round(float(faces.scores[face]), 4), *places[4:], len(faces), "detector"]
-    return {name: None if value != value else value for name, value in zip(COLUMNS, values, strict=True)}
+    pixels = np.concatenate([faces.boxes[face], faces.landmarks[face].ravel()]).astype(float).round(2)
+    cells = [None if np.isnan(value) else value for value in pixels.tolist()]
+    score = round(float(faces.scores[face]), 4)
+    return dict(zip(COLUMNS, [photo, *cells[:4], score, *cells[4:], len(faces), "detector"], strict=True))
 
 
 def choose_face(faces: Faces, shape: tuple[int, ...], rule: str) -> int | None:
-    """Which face of a photo (height, width, ...) is meant; None where there is none. Ties go to the better score."""
+    """The number of the photo's face by the rule `detect.choose`; None where there is none.
+
+    `shape` is the photo's (height, width, ...). Ties go to the better score.
+    """
     if not len(faces):
         return None
     low, high = faces.boxes[:, :2], faces.boxes[:, 2:]
-    ranks = {
-        "largest": lambda: (high - low).prod(axis=1),
-        "most_central": lambda: -np.hypot(*((low + high) / 2 - np.array(shape[1::-1]) / 2).T),
-        "best_score": lambda: faces.scores,
-    }
-    return int(np.argmax(ranks[rule]()))
+    if rule == "largest":
+        ranks = (high - low).prod(axis=1)
+    elif rule == "most_central":
+        ranks = -np.hypot(*((low + high) / 2 - np.array(shape[1::-1]) / 2).T)
+    else:
+        ranks = faces.scores
+    return int(np.argmax(ranks))
 
 
 def find_weights(params: DetectParams) -> Path | None:
-    """The file that decides what this detector finds, fetched if need be; None for one that has no file of ours."""
+    """The detector's weights file, downloaded if need be; None for a detector without one."""
     if params.detector in ("mtcnn", "centre"):
         return None
     path = Path(params.weights or (BUNDLED if params.detector == "bundled" else download_retinaface()))
     if not path.is_file():
-        raise ValueError(f"detect.weights: {path} is not there; wanted an ONNX file for detector: {params.detector}")
+        raise ValueError(
+            f"detect.weights: {path} is not there, and should be an ONNX file for detector: {params.detector}."
+        )
     return path
 
 
@@ -166,5 +172,5 @@ def download_retinaface() -> Path:
         target = Path(home) / ".deepface/weights/retinaface.onnx"
         raise ValueError(
             f"detector: retinaface needs weights that could not be downloaded. Fetch {WEIGHTS_URLS[0]} on a machine "
-            f"with a network and save it as {target}, or set detect.detector: bundled"
+            f"with a network and save it as {target}, or set detect.detector: bundled."
         ) from error

@@ -1,4 +1,4 @@
-"""How much of each pixel is person, by rembg."""
+"""Mattes: how much of each pixel is person, by rembg."""
 
 import os
 from collections.abc import Mapping
@@ -8,19 +8,20 @@ from typing import Any
 import cv2
 import numpy as np
 
+from visage.faces.sessions import PRETRAINED, session_options
+from visage.formats.photos import IMAGENET_MEAN, IMAGENET_STD
 from visage.formats.shards import decode_image, encode_image
 from visage.runtime.memo import file_digest
 from visage.runtime.params import Params, suggest
 
 BUNDLED = Path("models/bundled/matting.onnx")
-PRETRAINED = Path("models/pretrained")
-U2NETS = ("u2net", "u2netp", "u2net_custom")  # networks of one contract: what goes in, and what comes out
-INPUT_SIDE = 320  # pixels that they see
-MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+U2NETS = ("u2net", "u2netp", "u2net_custom")  # rembg's names of the networks with U2-Net's input and output
+INPUT_SIDE = 320  # px of their square input
+MEAN, STD = np.float32(IMAGENET_MEAN), np.float32(IMAGENET_STD)
 
 
 class CutOutParams(Params):
-    """Section `cut_out`. What is kept of a picture is decided where it is used, by `keep` in a recipe."""
+    """Section `cut_out`. Which part of a picture a network sees is decided where it is used, by `keep` in a recipe."""
 
     model: str
 
@@ -29,34 +30,30 @@ class MattingModel:
     """A rembg session. Threads share it, each on its own core."""
 
     def __init__(self, model: str) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self.session, weights = open_rembg_session(model, options)
+        self.session, weights = open_rembg_session(model)
         self.digest = file_digest(weights)
 
     def matte(self, image: np.ndarray) -> np.ndarray:
         """RGB height x width x 3 to uint8 height x width; 255 is person."""
         if self.session.name() in U2NETS:
-            return self.quick(image)
+            return self.run_u2net(image)
         from PIL import Image
 
         return np.asarray(self.session.predict(Image.fromarray(image))[0])
 
-    def quick(self, image: np.ndarray) -> np.ndarray:
-        """What rembg does before and after a U2-Net, in a fifth of the time: a small network takes less than rembg."""
-        picture = cv2.resize(image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-        picture = (picture / max(picture.max(), 1) - MEAN) / STD
+    def run_u2net(self, image: np.ndarray) -> np.ndarray:
+        """rembg's steps before and after a U2-Net in a fifth of their time: they take longer than a small network."""
+        pixels = cv2.resize(image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+        pixels = (pixels / max(pixels.max(), 1) - MEAN) / STD
         network = self.session.inner_session
-        said = network.run(None, {network.get_inputs()[0].name: picture.transpose(2, 0, 1)[None]})[0][0, 0]
-        shares = (said - said.min()) / max(np.ptp(said), 1e-6)
-        return cv2.resize((shares * 255).astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_AREA)
+        outputs = network.run(None, {network.get_inputs()[0].name: pixels.transpose(2, 0, 1)[None]})
+        matte = outputs[0][0, 0]
+        matte = (matte - matte.min()) / max(np.ptp(matte), 1e-6)
+        return cv2.resize((matte * 255).astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
-def open_rembg_session(model: str, options: Any) -> tuple[Any, Path]:
-    """A rembg session and the file of its weights, which rembg fetches to `models/pretrained` on first use."""
+def open_rembg_session(model: str) -> tuple[Any, Path]:
+    """A rembg session and the file of its weights, which rembg downloads to PRETRAINED on first use."""
     if model == "bundled" or model.endswith(".onnx"):
         file = (BUNDLED if model == "bundled" else Path(model)).resolve()
         os.environ["U2NET_HOME"] = str(file.parent)  # rembg opens files of its own folder only
@@ -71,7 +68,7 @@ def open_rembg_session(model: str, options: Any) -> tuple[Any, Path]:
         raise ValueError(f"cut_out.model is {model!r}.{suggest(model, ['bundled', 'none', *sessions])}")
     try:
         weights = Path(sessions[name].download_models(**extra))
-        return new_session(name, sess_opts=options, **extra), weights
+        return new_session(name, sess_opts=session_options(), **extra), weights
     except (OSError, ValueError) as error:
         folder = sessions[name].model_dir()
         raise ValueError(
@@ -80,8 +77,8 @@ def open_rembg_session(model: str, options: Any) -> tuple[Any, Path]:
         ) from None
 
 
-def make_matte_row(matter: MattingModel, crop: Mapping[str, Any]) -> dict[str, Any]:
+def make_matte_row(model: MattingModel, crop: Mapping[str, Any]) -> dict[str, Any]:
     """The row of a crop's matte: same photo, same size."""
-    matte = matter.matte(decode_image(crop["image"]))
+    matte = model.matte(decode_image(crop["image"]))
     data = encode_image(matte, ".png")
     return {"photo": crop["photo"], "width": matte.shape[1], "height": matte.shape[0], "image": data}
