@@ -1,6 +1,6 @@
 """Progress of long work: a bar in a terminal; elsewhere (CI, nohup) a line every ten seconds and one at the end.
 
-Rate and time left count from the first finished item on, so that loading and warming up do not spoil them.
+Rate and time left count from where the work begins: make the bar when everything is loaded.
 """
 
 import sys
@@ -22,18 +22,13 @@ class Progress:
         self.stream = stream or sys.stderr
         self.done, self.note = 0, ""
         self.started = self.printed = time.monotonic()
-        self.first = 0  # items that were done when the clock of the rate began
         self.bar = tqdm(total=total, desc=name, unit=f" {unit}", file=self.stream) if self.stream.isatty() else None
 
     def update(self, count: int = 1, note: str = "") -> None:
         """`count` more items are done; `note` stands behind the rate."""
         now = time.monotonic()
-        if not self.done and count:
-            self.started, self.first = now, count
         self.done, self.note = self.done + count, note or self.note
         if self.bar is not None:
-            if self.done == count:
-                self.bar.unpause()
             self.bar.set_postfix_str(self.note, refresh=False)
             self.bar.update(count)
         elif now - self.printed >= EVERY:
@@ -43,8 +38,8 @@ class Progress:
         """`train age: 12 of 66 epochs, 1.7 epochs/s, 32 s left; loss 0.31`"""
         self.printed, elapsed = now, now - self.started
         text = f"{self.name}: {self.done:,} of {self.total:,} {self.unit}"
-        if self.done > self.first and elapsed > 0:
-            rate = (self.done - self.first) / elapsed
+        if self.done and elapsed > 0:
+            rate = self.done / elapsed
             text += f", {rate:.3g} {self.unit}/s"
             if self.done < self.total:
                 text += f", {(self.total - self.done) / rate:.0f} s left"
