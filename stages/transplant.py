@@ -1,4 +1,4 @@
-"""Put the upper faces of the oldest class onto younger people of the same fold: more pictures to learn from."""
+"""Put the upper faces of the oldest class onto younger people of the same fold: more training pictures."""
 
 from pathlib import Path
 
@@ -22,20 +22,20 @@ from visage.transplants.picture_set import (
 )
 
 
-def main(photos: Path, tasks_file: Path, folds: Path, crops: Path, mattes: Path, made: Path, sheets: Path) -> None:
+def main(photos: Path, tasks_file: Path, folds: Path, crops: Path, mattes: Path, out: Path, sheets: Path) -> None:
     params, tasks = load(TransplantParams, "transplant"), read_tasks(tasks_file)
     faces = read_face_table(photos, folds, crops)
     with Memo("transplant", code="visage.transplants.grafting") as memo:
         if params.method != "none":
             faces = measure_foreheads(faces, crops, mattes, memo)
         plan = pair_faces(faces, tasks, params)
-        stored = dict(read_stored_faces(crops, mattes, {*plan["donor"], *plan["receiver"]}))
-        rows = make_transplants(plan, faces, tasks, params, stored, memo)
-        write_shards(made, tqdm(rows, "transplant", len(plan), unit=" pictures"), list_columns(tasks))
+        stored_faces = dict(read_stored_faces(crops, mattes, {*plan["donor"], *plan["receiver"]}))
+        rows = make_transplants(plan, faces, tasks, params, stored_faces, memo)
+        write_shards(out, tqdm(rows, "transplant", len(plan), unit=" pictures"), list_columns(tasks))
     sheets.mkdir(parents=True, exist_ok=True)
-    (sheets / "transplants.png").write_bytes(encode_image(draw_contact_sheet(made, crops), ".png"))
-    done = pd.concat([shard.to_pandas() for shard in read_shards(made, ["fold"])])
-    print(*describe_folds(faces, done, tasks, params), sep="\n")
+    (sheets / "transplants.png").write_bytes(encode_image(draw_contact_sheet(out, crops), ".png"))
+    transplants = pd.concat([shard.to_pandas() for shard in read_shards(out, ["fold"])])
+    print(*describe_folds(faces, transplants, tasks, params), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Transplants: nobody held out is ever seen, the labels are true, and the odd cases are decided."""
+"""Transplants: training never shows held-out people, the labels are true, and every edge case has a result."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,48 +50,49 @@ TASKS = [
     Task("age", ("<30", "30-59", ">=60"), "age", (30, 60)),
 ]
 PARAMS = TransplantParams(
-    method="forehead", blend="feather", match=False, per_donor=4, target_share=0.75, max_tilt=15, max_turn=0.3, max_size=1.5,
-    max_error=0.12, seed=0,
+    method="forehead", blend="feather", match=False, per_donor=4, target_share=0.75, max_tilt=15, max_turn=0.3,
+    max_size=1.5, max_error=0.12, seed=0,
 )  # fmt: skip
-MARKS = np.array([[22, 30], [42, 30], [32, 43], [24, 52], [40, 52]], float)  # an eye distance of 20 pixels
+UPRIGHT_LANDMARKS = np.array([[22, 30], [42, 30], [32, 43], [24, 52], [40, 52]], float)  # an eye distance of 20 pixels
 SHOTS = ("normal", "incorrect_mask", "mask1")
 
 
 @dataclass
-class Folders:
-    """Drawn faces as the stages before leave them; `faces` is the table of them."""
+class StageData:
+    """The folder `root` as the stages before `transplant` leave it, and the table of its faces."""
 
     root: Path
     faces: pd.DataFrame
 
-    def make(self, params: TransplantParams, folder: str = "made") -> pd.DataFrame:
-        """Runs it all; the picture set as a table."""
+    def make_transplants(self, params: TransplantParams) -> pd.DataFrame:
+        """Write the picture set to `root/transplants` and return it as a table."""
         plan = pair_faces(self.faces, TASKS, params)
-        parts = dict(read_stored_faces(self.root / "crops", self.root / "mattes", {*plan["donor"], *plan["receiver"]}))
+        photos = {*plan["donor"], *plan["receiver"]}
+        stored_faces = dict(read_stored_faces(self.root / "crops", self.root / "mattes", photos))
         with Memo("transplant", folder=self.root / "memo") as memo:
-            rows = make_transplants(plan, self.faces, TASKS, params, parts, memo)
-            write_shards(self.root / folder, rows, list_columns(TASKS))
-        return pd.concat([shard.to_pandas() for shard in read_shards(self.root / folder)], ignore_index=True)
+            rows = make_transplants(plan, self.faces, TASKS, params, stored_faces, memo)
+            write_shards(self.root / "transplants", rows, list_columns(TASKS))
+        return pd.concat([shard.to_pandas() for shard in read_shards(self.root / "transplants")], ignore_index=True)
 
 
-def head() -> np.ndarray:
-    """A matte: an oval head on shoulders."""
+def head_matte() -> np.ndarray:
+    """A matte of an oval head."""
     y, x = np.mgrid[:SIDE, :SIDE]
     return (((x - 32) / 26) ** 2 + ((y - 34) / 33) ** 2 < 1).astype(np.uint8) * 255
 
 
-def eyes_only() -> np.ndarray:
-    """A matte that ends above the brows, as where a hat was not taken for a part of the person."""
-    return np.where(np.arange(SIDE)[:, None] < 22, 0, head())
+def matte_below_brows() -> np.ndarray:
+    """A matte that leaves out everything above the brows, as where a hat is not part of the person."""
+    return np.where(np.arange(SIDE)[:, None] < 22, 0, head_matte())
 
 
-def coloured(colour: tuple[int, int, int]) -> np.ndarray:
+def plain_image(colour: tuple[int, int, int]) -> np.ndarray:
     return np.full((SIDE, SIDE, 3), colour, np.uint8)
 
 
-def people(folds: int = 3, each: int = 4) -> pd.DataFrame:
-    """In every fold each gender has old and young people. A person's colour: red and green are the person's, blue
-    the fold's, so that a blend of two people of one fold still tells that it came from there, and from nowhere else."""
+def make_people(folds: int = 3, each: int = 4) -> pd.DataFrame:
+    """In every fold each gender has old and young people. Red and green of a person's colour are the person's own, blue
+    is the fold's: also a blend of two people of one fold shows the fold."""
     rows = []
     for n in range(folds * each * 2):
         fold, age, gender = n % folds, (25, 45, 64, 71)[n // folds % 4], ("male", "female")[n // folds // 4]
@@ -98,56 +100,55 @@ def people(folds: int = 3, each: int = 4) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["person", "gender", "age_value", "fold", "colour"])
 
 
-def settle(root: Path, folk: pd.DataFrame, *, marks: np.ndarray = MARKS, noise: float = 0.5) -> Folders:
-    """Writes what the stages before write: tables, crops and mattes of these people, three shots each."""
+def build_data(root: Path, people: pd.DataFrame) -> StageData:
+    """Write what the stages before write: tables, crops and mattes of these people, three shots each."""
     rng, rows, crops, mattes = np.random.default_rng(1), [], {}, {}
-    for one in folk.itertuples():
+    for person in people.itertuples():
         for shot, mask in zip(SHOTS, ("not worn", "incorrect", "worn"), strict=True):
-            photo = f"train/images/{one.person}/{shot}.png"
-            age = ("<30", "30-59", ">=60")[np.digitize(one.age_value, (30, 60))]
-            rows.append((photo, "train", one.person, mask, one.gender, age, one.age_value, 384, 512))
-            places = (marks + rng.normal(0, noise, marks.shape)).ravel()
-            frame = dict(zip([*CORNERS, *LANDMARKS], [100, 100, 228, 228, *places], strict=True))
-            sized = {"photo": photo, "width": SIDE, "height": SIDE}
-            crops[photo] = sized | {"image": encode_image(coloured(one.colour), ".png")} | frame
-            mattes[photo] = sized | {"image": encode_image(head(), ".png")}
+            photo = f"train/images/{person.person}/{shot}.png"
+            age = ("<30", "30-59", ">=60")[np.digitize(person.age_value, (30, 60))]
+            rows.append((photo, "train", person.person, mask, person.gender, age, person.age_value, 384, 512))
+            noisy = (UPRIGHT_LANDMARKS + rng.normal(0, 0.5, UPRIGHT_LANDMARKS.shape)).ravel()
+            position = dict(zip([*CORNERS, *LANDMARKS], [100, 100, 228, 228, *noisy], strict=True))
+            key = {"photo": photo, "width": SIDE, "height": SIDE}
+            crops[photo] = key | {"image": encode_image(plain_image(person.colour), ".png")} | position
+            mattes[photo] = key | {"image": encode_image(head_matte(), ".png")}
     names = ["photo", "split", "person", "mask", "gender", "age", "age_value", "width", "height"]
     pd.DataFrame(rows, columns=names).to_csv(root / "photos.csv", index=False)
-    folk[["person", "fold"]].to_csv(root / "folds.csv", index=False)
+    people[["person", "fold"]].to_csv(root / "folds.csv", index=False)
     write_shards(root / "crops", [crops[p] for p in shard_order(crops)], dict.fromkeys([*CORNERS, *LANDMARKS], float))
     write_shards(root / "mattes", [mattes[p] for p in shard_order(mattes)], {})
     with Memo("transplant", folder=root / "memo") as memo:
         faces = read_face_table(root / "photos.csv", root / "folds.csv", root / "crops")
         faces = measure_foreheads(faces, root / "crops", root / "mattes", memo)
-    faces[TONE] = 50.0  # the colours stand for who it is, not for skin
-    return Folders(root, faces)
+    faces[TONE] = 50.0  # the colours identify people, they are no skin tones
+    return StageData(root, faces)
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    return settle(tmp_path_factory.mktemp("built"), people())
+def shared_data(tmp_path_factory: pytest.TempPathFactory) -> StageData:
+    return build_data(tmp_path_factory.mktemp("shared_data"), make_people())
 
 
 @pytest.fixture
-def town(built: Folders, tmp_path: Path) -> Folders:
-    """A copy to do with as one likes."""
-    return Folders(shutil.copytree(built.root, tmp_path / "town"), built.faces.copy())
+def data(shared_data: StageData, tmp_path: Path) -> StageData:
+    """A copy that a test may change."""
+    return StageData(shutil.copytree(shared_data.root, tmp_path / "data"), shared_data.faces.copy())
 
 
-def job(donor: np.ndarray, receiver: np.ndarray, part: str = "forehead", **how: object) -> GraftJob:
-    """A graft between two drawn pictures whose faces lie alike."""
-    faces = [
-        StoredFace(encode_image(image, ".png"), encode_image(head(), ".png"), MARKS) for image in (donor, receiver)
-    ]
-    return GraftJob(*faces, part, **({"blend": "feather", "match": False} | how))
+def graft_job(donor: np.ndarray, receiver: np.ndarray, part: str = "forehead", **options: object) -> GraftJob:
+    """A graft between two pictures with the same landmarks."""
+    matte = encode_image(head_matte(), ".png")
+    faces = [StoredFace(encode_image(image, ".png"), matte, UPRIGHT_LANDMARKS) for image in (donor, receiver)]
+    return GraftJob(*faces, part, **({"blend": "feather", "match": False} | options))
 
 
-# ---------------------------------------------------------------------------------------------- nobody held out is seen
+# ---------------------------------------------------------------------------------------------- held-out people
 
 
-def strangers(pixels: np.ndarray, folk: pd.DataFrame, fold: int) -> int:
-    """How many pixels come, wholly or in part, from people of this fold: its blue is in no other's pictures."""
-    blue = folk.loc[folk["fold"] == fold, "colour"].iloc[0][2]
+def count_pixels_of_fold(pixels: np.ndarray, people: pd.DataFrame, fold: int) -> int:
+    """How many pixels show, wholly or in part, people of this fold: only their pictures have its blue."""
+    blue = people.loc[people["fold"] == fold, "colour"].iloc[0][2]
     return int((abs(pixels[..., 2].astype(int) - blue) < 30).sum())
 
 
@@ -156,179 +157,185 @@ def strangers(pixels: np.ndarray, folk: pd.DataFrame, fold: int) -> int:
 )
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_training_picture_holds_a_pixel_of_a_held_out_person(
-    town: Folders, method: str, blend: str, seed: int
+    data: StageData, method: str, blend: str, seed: int
 ) -> None:
     from visage.learning.dataset import build_dataset
     from visage.networks.images import Preprocessing, read_images, read_transplant_images
 
-    town.make(PARAMS.replace(method=method, blend=blend, seed=seed))
-    look, folk = Preprocessing(SIDE, SIDE), people()
-    crops = read_images(town.root / "crops", town.root / "mattes", look)
-    made = read_transplant_images(town.root / "made", look, TASKS)
-    photos, folds = pd.read_csv(town.root / "photos.csv"), pd.read_csv(town.root / "folds.csv")
-    lessons = build_dataset(photos, folds, TASKS, crops, made)
-    for fold in lessons.folds:
-        seen = lessons.rows.index.isin(lessons.seen(fold))
-        pixels = [lessons.album.pixels[lessons.rows.loc[rows, "picture"]] for rows in (seen, ~seen)]
-        assert (lessons.rows.loc[seen, "donor"] != "").sum() > 20
-        assert strangers(pixels[0], folk, fold) == 0
-        assert strangers(pixels[1], folk, fold) > 0  # the check can fail
+    data.make_transplants(PARAMS.replace(method=method, blend=blend, seed=seed))
+    preprocessing, people = Preprocessing(SIDE, SIDE), make_people()
+    crops = read_images(data.root / "crops", data.root / "mattes", preprocessing)
+    transplants = read_transplant_images(data.root / "transplants", preprocessing, TASKS)
+    photos, folds = pd.read_csv(data.root / "photos.csv"), pd.read_csv(data.root / "folds.csv")
+    dataset = build_dataset(photos, folds, TASKS, crops, transplants)
+    for fold in dataset.folds:
+        is_train = dataset.rows.index.isin(dataset.train_rows(fold))
+        train, rest = (dataset.images.pixels[dataset.rows.loc[rows, "picture"]] for rows in (is_train, ~is_train))
+        assert (dataset.rows.loc[is_train, "donor"] != "").sum() > 20
+        assert count_pixels_of_fold(train, people, fold) == 0
+        assert count_pixels_of_fold(rest, people, fold) > 0  # the count can be above 0
 
 
-def test_a_transplant_shows_the_donor_above_and_the_receiver_below(town: Folders) -> None:
-    folk, made = people().set_index("person"), town.make(PARAMS)
-    for row in made.itertuples():
+def test_a_transplant_shows_the_donor_above_and_the_receiver_below(data: StageData) -> None:
+    people, transplants = make_people().set_index("person"), data.make_transplants(PARAMS)
+    for row in transplants.itertuples():
         image = decode_image(row.image)
-        assert tuple(image[24, 32]) == folk.loc[row.donor_person, "colour"]
-        assert tuple(image[48, 32]) == folk.loc[row.receiver_person, "colour"]
+        assert tuple(image[24, 32]) == people.loc[row.donor_person, "colour"]
+        assert tuple(image[48, 32]) == people.loc[row.receiver_person, "colour"]
 
 
-def test_donor_and_receiver_are_of_the_recorded_fold(town: Folders) -> None:
-    made, fold = town.make(PARAMS), people().set_index("person")["fold"]
-    assert len(made) and (made["fold"] == made["donor_person"].map(fold)).all()
-    assert (made["fold"] == made["receiver_person"].map(fold)).all()
+def test_donor_and_receiver_are_of_the_recorded_fold(data: StageData) -> None:
+    transplants, fold = data.make_transplants(PARAMS), make_people().set_index("person")["fold"]
+    assert len(transplants) and (transplants["fold"] == transplants["donor_person"].map(fold)).all()
+    assert (transplants["fold"] == transplants["receiver_person"].map(fold)).all()
 
 
-# ------------------------------------------------------------------------------------------- what the result is called
+# ---------------------------------------------------------------------------------------------- labels
 
 
-def test_the_result_has_the_donors_age_the_receivers_mask_and_their_common_gender(town: Folders) -> None:
-    made, faces = town.make(PARAMS), town.faces
-    donor, receiver = faces.loc[made["donor"]], faces.loc[made["receiver"]]
-    assert (made["age"] == ">=60").all() and (made["age_value"].to_numpy() == donor["age_value"].to_numpy()).all()
-    assert (made["mask"].to_numpy() == receiver["mask"].to_numpy()).all() and set(made["mask"]) == set(TASKS[0].classes)
-    assert (made["gender"].to_numpy() == donor["gender"].to_numpy()).all()
-    assert (made["gender"].to_numpy() == receiver["gender"].to_numpy()).all()
+def test_the_result_has_the_donors_age_the_receivers_mask_and_their_common_gender(data: StageData) -> None:
+    transplants, faces = data.make_transplants(PARAMS), data.faces
+    donor, receiver = faces.loc[transplants["donor"]], faces.loc[transplants["receiver"]]
+    assert (transplants["age"] == ">=60").all() and (
+        transplants["age_value"].to_numpy() == donor["age_value"].to_numpy()
+    ).all()
+    assert (transplants["mask"].to_numpy() == receiver["mask"].to_numpy()).all() and set(transplants["mask"]) == set(
+        TASKS[0].classes
+    )
+    assert (transplants["gender"].to_numpy() == donor["gender"].to_numpy()).all()
+    assert (transplants["gender"].to_numpy() == receiver["gender"].to_numpy()).all()
     assert (receiver["age"] != ">=60").all()
 
 
-def test_one_photo_with_another_gender_does_not_make_gender_a_matter_of_the_photo(town: Folders) -> None:
-    town.faces.iloc[0, town.faces.columns.get_loc("gender")] = "female"
-    plan = pair_faces(town.faces, TASKS, PARAMS)
-    gender = town.faces["gender"]
+def test_one_photo_with_another_gender_leaves_gender_a_task_about_the_person(data: StageData) -> None:
+    data.faces.iloc[0, data.faces.columns.get_loc("gender")] = "female"
+    plan = pair_faces(data.faces, TASKS, PARAMS)
+    gender = data.faces["gender"]
     assert (gender[plan["donor"]].to_numpy() == gender[plan["receiver"]].to_numpy()).all()
 
 
-def test_halves_come_from_a_photo_of_the_same_mask_class(town: Folders) -> None:
-    plan, mask = pair_faces(town.faces, TASKS, PARAMS.replace(method="half_face")), town.faces["mask"]
+def test_halves_come_from_a_photo_of_the_same_mask_class(data: StageData) -> None:
+    plan, mask = pair_faces(data.faces, TASKS, PARAMS.replace(method="half_face")), data.faces["mask"]
     assert set(plan["part"]) == {"upper", "left", "right"}
     assert (mask[plan["donor"]].to_numpy() == mask[plan["receiver"]].to_numpy()).all()
 
 
-def test_the_oldest_are_the_last_class_of_the_last_task_made_by_bins(town: Folders) -> None:
+def test_donors_are_the_last_class_of_the_last_task_with_bins(data: StageData) -> None:
     tasks = [TASKS[2], Task("year", ("<25", ">=25"), "year", (25,)), TASKS[1]]
-    faces = town.faces.assign(year=np.where(town.faces["age_value"] > 50, "<25", ">=25"))
+    faces = data.faces.assign(year=np.where(data.faces["age_value"] > 50, "<25", ">=25"))
     plan = pair_faces(faces, tasks, PARAMS.replace(target_share=1.0))
-    assert len(plan) == 0  # `age` is now a matter of the person, and nobody of <25 has the age of somebody of >=25
+    assert len(plan) == 0  # `age` must agree now, and nobody of <25 has the age class of anybody of >=25
     plan = pair_faces(faces.drop(columns="age"), tasks[1:], PARAMS)
     assert (faces["year"][plan["donor"]] == ">=25").all() and len(plan)
 
 
-def test_without_a_task_made_by_bins_the_way_out_is_told(town: Folders) -> None:
-    with pytest.raises(ValueError, match=r"no task is made by bins.*set transplant\.method to none"):
-        pair_faces(town.faces, TASKS[:2], PARAMS)
+def test_without_a_task_with_bins_the_error_says_what_to_set(data: StageData) -> None:
+    with pytest.raises(ValueError, match=r"no task has bins.*set transplant\.method to none"):
+        pair_faces(data.faces, TASKS[:2], PARAMS)
 
 
-# ---------------------------------------------------------------------------------------------- who is taken
+# ---------------------------------------------------------------------------------------------- pairs
 
 
-def test_a_photo_without_landmarks_neither_gives_nor_receives(town: Folders) -> None:
-    blind = town.faces.index[::2]
-    town.faces.loc[blind, LANDMARKS] = np.nan
-    plan = pair_faces(town.faces, TASKS, PARAMS)
-    assert len(plan) and not set(blind) & {*plan["donor"], *plan["receiver"]}
+def test_a_photo_without_landmarks_neither_gives_nor_receives(data: StageData) -> None:
+    photos = data.faces.index[::2]
+    data.faces.loc[photos, LANDMARKS] = np.nan
+    plan = pair_faces(data.faces, TASKS, PARAMS)
+    assert len(plan) and not set(photos) & {*plan["donor"], *plan["receiver"]}
 
 
-def test_no_landmarks_at_all_mean_no_transplants(town: Folders) -> None:
-    town.faces[LANDMARKS] = np.nan
-    assert pair_faces(town.faces, TASKS, PARAMS).empty
+def test_no_landmarks_at_all_mean_no_transplants(data: StageData) -> None:
+    data.faces[LANDMARKS] = np.nan
+    assert pair_faces(data.faces, TASKS, PARAMS).empty
 
 
-@pytest.mark.parametrize("why", ["crop", "photo"])
-def test_a_donor_whose_hairline_is_out_of_the_frame_gives_nothing(town: Folders, why: str) -> None:
-    cut = town.faces.index[town.faces["age"] == ">=60"][::2]
-    if why == "crop":
-        town.faces.loc[cut, LANDMARKS[1::2]] -= 15.0
+@pytest.mark.parametrize("frame", ["crop", "photo"])
+def test_a_donor_whose_hairline_is_out_of_the_frame_gives_nothing(data: StageData, frame: str) -> None:
+    cut = data.faces.index[data.faces["age"] == ">=60"][::2]
+    if frame == "crop":
+        data.faces.loc[cut, LANDMARKS[1::2]] -= 15.0
     else:
-        town.faces.loc[cut, ["y0", "y1"]] -= 120.0  # the crop's upper part lies above the photo's border
-    plan = pair_faces(town.faces, TASKS, PARAMS)
+        data.faces.loc[cut, ["y0", "y1"]] -= 120.0  # the crop's upper part lies above the photo's border
+    plan = pair_faces(data.faces, TASKS, PARAMS)
     assert len(plan) and not set(cut) & set(plan["donor"])
 
 
-def test_a_fold_without_a_donor_stays_as_it_is_and_the_others_do_not_mind(tmp_path: Path) -> None:
-    folk = people()
-    folk.loc[folk["fold"] == 1, "age_value"] = 40
-    town = settle(tmp_path, folk)
-    made = town.make(PARAMS.replace(target_share=0.7))
-    assert set(made["fold"]) == {0, 2}
-    told = describe_folds(town.faces, made, TASKS, PARAMS.replace(target_share=0.7))
-    assert told[1] == (
+def test_a_fold_without_a_donor_gets_no_transplants_and_the_others_do(tmp_path: Path) -> None:
+    people = make_people()
+    people.loc[people["fold"] == 1, "age_value"] = 40
+    data = build_data(tmp_path, people)
+    transplants = data.make_transplants(PARAMS.replace(target_share=0.7))
+    assert set(transplants["fold"]) == {0, 2}
+    sentences = describe_folds(data.faces, transplants, TASKS, PARAMS.replace(target_share=0.7))
+    assert sentences[1] == (
         "fold 1: >=60 was 0 of 24 photos; with 0 transplants it is 0% (transplant.target_share asks for 70%)."
     )
 
 
-def test_a_single_donor_gives_to_several_people_but_no_more_than_per_donor(tmp_path: Path) -> None:
-    folk = people(folds=1)
-    town = settle(tmp_path, folk.drop(folk.index[(folk["age_value"] > 60) & (folk.index != 2)]))
-    town.faces = town.faces.drop([photo for photo in town.faces.index if "_64/mask1" in photo or "_64/inc" in photo])
-    plan = pair_faces(town.faces, TASKS, PARAMS.replace(target_share=1.0, per_donor=2))
+def test_a_single_donor_gives_per_donor_pictures_to_different_people(tmp_path: Path) -> None:
+    people = make_people(folds=1)
+    other_old_people = people.index[(people["age_value"] > 60) & (people.index != 2)]
+    data = build_data(tmp_path, people.drop(other_old_people))
+    data.faces = data.faces.drop([photo for photo in data.faces.index if "_64/mask1" in photo or "_64/inc" in photo])
+    plan = pair_faces(data.faces, TASKS, PARAMS.replace(target_share=1.0, per_donor=2))
     assert len(plan) == 2 and plan["donor"].nunique() == 1
-    assert town.faces["person"][plan["receiver"]].nunique() == 2
+    assert data.faces["person"][plan["receiver"]].nunique() == 2
 
 
-def test_a_share_of_0_makes_nothing_and_a_share_of_1_as_much_as_per_donor_allows(town: Folders) -> None:
-    assert pair_faces(town.faces, TASKS, PARAMS.replace(target_share=0.0)).empty
-    old = (town.faces["age"] == ">=60").sum()
-    assert len(pair_faces(town.faces, TASKS, PARAMS.replace(target_share=1.0, per_donor=3))) == 3 * old
-    assert pair_faces(town.faces, TASKS, PARAMS.replace(target_share=1.0, per_donor=0)).empty
+def test_a_share_of_0_makes_nothing_and_a_share_of_1_as_much_as_per_donor_allows(data: StageData) -> None:
+    assert pair_faces(data.faces, TASKS, PARAMS.replace(target_share=0.0)).empty
+    old = (data.faces["age"] == ">=60").sum()
+    assert len(pair_faces(data.faces, TASKS, PARAMS.replace(target_share=1.0, per_donor=3))) == 3 * old
+    assert pair_faces(data.faces, TASKS, PARAMS.replace(target_share=1.0, per_donor=0)).empty
 
 
-def test_the_share_is_reached_in_every_fold_and_not_overshot(town: Folders) -> None:
+def test_the_share_is_reached_in_every_fold_and_not_overshot(data: StageData) -> None:
     for share in (0.55, 0.7, 0.75):
-        plan = pair_faces(town.faces, TASKS, PARAMS.replace(target_share=share))
-        for fold, members in town.faces.groupby("fold"):
+        plan = pair_faces(data.faces, TASKS, PARAMS.replace(target_share=share))
+        for fold, members in data.faces.groupby("fold"):
             new, old = (plan["fold"] == fold).sum(), (members["age"] == ">=60").sum()
             assert (old + new) / (len(members) + new) >= share - 1e-9
             assert not new or (old + new - 1) / (len(members) + new - 1) < share
 
 
-def test_no_pair_is_made_twice_and_receivers_take_turns(town: Folders) -> None:
-    plan = pair_faces(town.faces, TASKS, PARAMS.replace(target_share=1.0))
+def test_no_pair_is_made_twice_and_receivers_take_turns(data: StageData) -> None:
+    plan = pair_faces(data.faces, TASKS, PARAMS.replace(target_share=1.0))
     assert not plan.duplicated(["donor", "receiver"]).any()
     uses = plan["receiver"].value_counts()
-    assert len(uses) == (town.faces["age"] != ">=60").sum() and uses.max() <= 2 * PARAMS.per_donor
+    assert len(uses) == (data.faces["age"] != ">=60").sum() and uses.max() <= 2 * PARAMS.per_donor
 
 
 @pytest.mark.parametrize("whose", ["donor", "receiver"])
-def test_a_covered_forehead_neither_moves_nor_is_replaced(town: Folders, whose: str) -> None:
-    hats = town.faces.index[(town.faces["age"] == ">=60") == (whose == "donor")][::2]
-    town.faces.loc[hats, "bare"] = 0.2
-    plan = pair_faces(town.faces, TASKS, PARAMS)
+def test_a_covered_forehead_neither_moves_nor_is_replaced(data: StageData, whose: str) -> None:
+    hats = data.faces.index[(data.faces["age"] == ">=60") == (whose == "donor")][::2]
+    data.faces.loc[hats, "bare"] = 0.2
+    plan = pair_faces(data.faces, TASKS, PARAMS)
     assert len(plan) and not set(hats) & set(plan[whose])
-    assert set(hats) & set(pair_faces(town.faces, TASKS, PARAMS.replace(method="half_face"))[whose])
+    assert set(hats) & set(pair_faces(data.faces, TASKS, PARAMS.replace(method="half_face"))[whose])
 
 
-def test_a_hat_a_fringe_and_hair_in_the_face_are_seen_as_such() -> None:
-    def bare(top: int, colour: tuple[int, int, int]) -> float:
-        image = coloured((210, 170, 150))
+def test_a_hat_or_a_fringe_is_not_bare_skin() -> None:
+    def measure_bare(top: int, colour: tuple[int, int, int]) -> float:
+        image = plain_image((210, 170, 150))
         image[:top] = colour
-        return measure_forehead(StoredFace(encode_image(image, ".png"), encode_image(head(), ".png"), MARKS))["bare"]
+        face = StoredFace(encode_image(image, ".png"), encode_image(head_matte(), ".png"), UPRIGHT_LANDMARKS)
+        return measure_forehead(face)["bare"]
 
-    assert bare(8, (30, 30, 90)) == 1.0  # hair above the hairline does not count
-    assert bare(26, (30, 30, 90)) < 0.2 and bare(26, (40, 30, 25)) < 0.2
-    assert bare(26, (190, 150, 132)) == 1.0  # a shadow on the skin
-
-
-def test_profiles_take_no_part(town: Folders) -> None:
-    turned = town.faces.index[::2]
-    town.faces.loc[turned, "nose_x"] += 12
-    plan = pair_faces(town.faces, TASKS, PARAMS.replace(max_turn=9, max_error=9))
-    assert len(plan) and not set(turned) & {*plan["donor"], *plan["receiver"]}
+    assert measure_bare(8, (30, 30, 90)) == 1.0  # hair above the hairline does not count
+    assert measure_bare(26, (30, 30, 90)) < 0.2 and measure_bare(26, (40, 30, 25)) < 0.2
+    assert measure_bare(26, (190, 150, 132)) == 1.0  # a shadow on the skin
 
 
-def test_skins_too_far_apart_are_not_paired(town: Folders) -> None:
-    donor, receiver = town.faces.iloc[[0]].copy(), town.faces.iloc[[1]].copy()
-    donor[LANDMARKS] = receiver[LANDMARKS] = MARKS.ravel()
+def test_profiles_neither_give_nor_receive(data: StageData) -> None:
+    profiles = data.faces.index[::2]
+    data.faces.loc[profiles, "nose_x"] += 12
+    plan = pair_faces(data.faces, TASKS, PARAMS.replace(max_turn=9, max_error=9))
+    assert len(plan) and not set(profiles) & {*plan["donor"], *plan["receiver"]}
+
+
+def test_skins_too_far_apart_are_not_paired(data: StageData) -> None:
+    donor, receiver = data.faces.iloc[[0]].copy(), data.faces.iloc[[1]].copy()
+    donor[LANDMARKS] = receiver[LANDMARKS] = UPRIGHT_LANDMARKS.ravel()
     receiver[TONE] = donor[TONE].to_numpy() + np.array([MAX_TONE_DISTANCE - 1, 0, 0])
     assert np.isfinite(pair_costs(donor, receiver, PARAMS)[0])
     receiver[TONE] = donor[TONE].to_numpy() + np.array([MAX_TONE_DISTANCE + 1, 0, 0])
@@ -336,51 +343,54 @@ def test_skins_too_far_apart_are_not_paired(town: Folders) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    "change",
     [
-        (lambda z: z * np.exp(0.4j), "tilt"),
-        (lambda z: z + np.array([0, 0, 8, 0, 0]), "turn"),
-        (lambda z: z * 1.7, "size"),
-        (lambda z: z + np.array([0, 0, 14j, 0, 0]), "error"),
+        lambda z: z * np.exp(0.4j),
+        lambda z: z + np.array([0, 0, 8, 0, 0]),
+        lambda z: z * 1.7,
+        lambda z: z + np.array([0, 0, 14j, 0, 0]),
     ],
+    ids=["tilt", "turn", "size", "error"],
 )
-def test_faces_that_differ_too_much_are_not_paired(town: Folders, change: object, reason: str) -> None:
-    donor, receiver = town.faces.iloc[[0]].copy(), town.faces.iloc[[1]].copy()
-    donor[LANDMARKS] = receiver[LANDMARKS] = MARKS.ravel()
+def test_faces_that_differ_too_much_are_not_paired(data: StageData, change: Callable) -> None:
+    donor, receiver = data.faces.iloc[[0]].copy(), data.faces.iloc[[1]].copy()
+    donor[LANDMARKS] = receiver[LANDMARKS] = UPRIGHT_LANDMARKS.ravel()
     assert np.isfinite(pair_costs(donor, receiver, PARAMS)[0])
-    moved = change(MARKS @ [1, 1j])
-    donor[LANDMARKS] = np.stack([moved.real, moved.imag], -1).ravel()
-    assert np.isinf(pair_costs(donor, receiver, PARAMS)[0]), reason
+    points = change(UPRIGHT_LANDMARKS @ [1, 1j])
+    donor[LANDMARKS] = np.stack([points.real, points.imag], -1).ravel()
+    assert np.isinf(pair_costs(donor, receiver, PARAMS)[0])
 
 
 # ---------------------------------------------------------------------------------------------- pixels
 
 
-def test_aligning_undoes_any_turn_scale_and_shift(rng: np.random.Generator) -> None:
-    turn, shift = 1.3 * np.exp(0.5j), 7 - 12j
-    moved = (MARKS @ [1, 1j]) * turn + shift
-    found = align_similarity(MARKS, np.stack([moved.real, moved.imag], -1))
-    assert np.allclose(found, [[turn.real, -turn.imag, 7], [turn.imag, turn.real, -12]])
+def test_alignment_recovers_any_rotation_scale_and_shift() -> None:
+    factor, shift = 1.3 * np.exp(0.5j), 7 - 12j
+    points = (UPRIGHT_LANDMARKS @ [1, 1j]) * factor + shift
+    transform = align_similarity(UPRIGHT_LANDMARKS, np.stack([points.real, points.imag], -1))
+    assert np.allclose(transform, [[factor.real, -factor.imag, 7], [factor.imag, factor.real, -12]])
 
 
-def test_the_recorded_error_is_what_aligning_leaves(rng: np.random.Generator) -> None:
-    donor, receiver = MARKS + rng.normal(0, 3, (2, 5, 2))
-    lay = align_similarity(donor, receiver)
-    left = donor[:3] @ lay[:, :2].T + lay[:, 2] - receiver[:3]
+def test_the_alignment_error_is_the_weighted_rms_after_alignment(rng: np.random.Generator) -> None:
+    donor, receiver = UPRIGHT_LANDMARKS + rng.normal(0, 3, (2, 5, 2))
+    transform = align_similarity(donor, receiver)
+    residual = donor[:3] @ transform[:, :2].T + transform[:, 2] - receiver[:3]
     weights = np.array([1, 1, 0.25]) / 2.25
-    eyes = np.linalg.norm(receiver[1] - receiver[0])
+    eye_distance = np.linalg.norm(receiver[1] - receiver[0])
     assert alignment_errors(donor[None], receiver[None])[0, 0] == pytest.approx(
-        np.sqrt((weights * (left**2).sum(1)).sum()) / eyes
+        np.sqrt((weights * (residual**2).sum(1)).sum()) / eye_distance
     )
 
 
-def test_a_guessed_nose_moves_the_patch_less_than_a_guessed_eye() -> None:
-    def moved(mark: int) -> float:
-        off = MARKS + np.where(np.arange(5)[:, None] == mark, [0, 3], 0)
-        lay = align_similarity(off, MARKS)
-        return float(np.linalg.norm(MARKS[:3] @ lay[:, :2].T + lay[:, 2] - MARKS[:3], axis=1).max())
+def test_a_wrong_nose_moves_the_patch_less_than_a_wrong_eye() -> None:
+    def measure_shift(landmark: int) -> float:
+        wrong = UPRIGHT_LANDMARKS + np.where(np.arange(5)[:, None] == landmark, [0, 3], 0)
+        transform = align_similarity(wrong, UPRIGHT_LANDMARKS)
+        points = UPRIGHT_LANDMARKS[:3]
+        return float(np.linalg.norm(points @ transform[:, :2].T + transform[:, 2] - points, axis=1).max())
 
-    assert moved(2) < moved(0) / 2
+    right_eye, nose = 0, 2
+    assert measure_shift(nose) < measure_shift(right_eye) / 2
 
 
 @pytest.mark.parametrize("blend", ["feather", "poisson"])
@@ -389,12 +399,12 @@ def test_below_the_seam_and_outside_the_person_every_pixel_is_the_receivers(
     rng: np.random.Generator, blend: str, match: bool
 ) -> None:
     donor, receiver = rng.integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
-    made = make_graft(job(donor, receiver, blend=blend, match=match))
-    image, matte = made["image"], made["matte"]
-    x, y = face_grid(MARKS, receiver.shape)
-    kept = (y > np.interp(abs(x), *SEAM) + SEAM_WIDTH / 2) | (head() == 0)
-    assert (decode_image(image)[kept] == receiver[kept]).all() and (decode_image(image)[~kept] != receiver[~kept]).any()
-    assert (decode_image(matte) == head()).all()
+    graft = make_graft(graft_job(donor, receiver, blend=blend, match=match))
+    image = decode_image(graft["image"])
+    x, y = face_grid(UPRIGHT_LANDMARKS, receiver.shape)
+    outside = (y > np.interp(abs(x), *SEAM) + SEAM_WIDTH / 2) | (head_matte() == 0)
+    assert (image[outside] == receiver[outside]).all() and (image[~outside] != receiver[~outside]).any()
+    assert (decode_image(graft["matte"]) == head_matte()).all()
 
 
 def test_the_seam_ends_above_where_a_mask_begins() -> None:
@@ -403,129 +413,133 @@ def test_the_seam_ends_above_where_a_mask_begins() -> None:
 
 @pytest.mark.parametrize("whose", ["donor", "receiver"])
 def test_a_mask_that_reaches_up_to_the_lids_stays_where_it_is(whose: str) -> None:
-    skin, masked = coloured((200, 150, 120)), coloured((190, 140, 110))
+    bare, masked = plain_image((200, 150, 120)), plain_image((190, 140, 110))
     masked[34:] = (60, 90, 230)  # from 0.2 eye distances below the eyes
-    pictures = (masked, skin) if whose == "donor" else (skin, masked)
-    made = decode_image(make_graft(job(*pictures))["image"]).astype(int)
-    blue = made[..., 2] - made[..., 0]
+    pictures = (masked, bare) if whose == "donor" else (bare, masked)
+    image = decode_image(make_graft(graft_job(*pictures))["image"]).astype(int)
+    blueness = image[..., 2] - image[..., 0]
     if whose == "donor":
-        assert blue.max() < 0  # nothing of the donor's mask came along
+        assert blueness.max() < 0  # nothing of the donor's mask is there
     else:
-        assert (made[36:] == masked[36:]).all()  # nothing of the receiver's is gone
+        assert (image[36:] == masked[36:]).all()  # all of the receiver's mask is there
 
 
 @pytest.mark.parametrize("blend", ["feather", "poisson"])
-def test_a_face_put_onto_itself_changes_nothing(blend: str) -> None:
+def test_a_graft_of_a_face_onto_itself_changes_nothing(blend: str) -> None:
     y, x = np.mgrid[:SIDE, :SIDE]
     image = np.stack([x * 3, y * 3, x + y], -1).astype(np.uint8)
-    made = decode_image(make_graft(job(image, image, blend=blend, match=True))["image"])
-    assert abs(made.astype(int) - image).max() <= 3
+    graft = decode_image(make_graft(graft_job(image, image, blend=blend, match=True))["image"])
+    assert abs(graft.astype(int) - image).max() <= 3
 
 
 @pytest.mark.parametrize("whose", ["donor", "receiver"])
 def test_a_forehead_that_is_hardly_person_is_left_out(whose: str) -> None:
-    made = job(coloured((200, 150, 120)), coloured((90, 60, 40)))
-    nobody = replace(getattr(made, whose), matte=encode_image(eyes_only(), ".png"))
-    assert make_graft(made) and not make_graft(replace(made, **{whose: nobody}))
+    job = graft_job(plain_image((200, 150, 120)), plain_image((90, 60, 40)))
+    without_forehead = replace(getattr(job, whose), matte=encode_image(matte_below_brows(), ".png"))
+    assert make_graft(job) and not make_graft(replace(job, **{whose: without_forehead}))
 
 
 def test_a_face_outside_its_crop_receives_nothing() -> None:
-    made = job(coloured((200, 150, 120)), coloured((90, 60, 40)))
-    assert make_graft(replace(made, receiver=replace(made.receiver, marks=MARKS + 500))) == {}
-    assert measure_forehead(replace(made.receiver, marks=MARKS + 500))["bare"] == 0
+    job = graft_job(plain_image((200, 150, 120)), plain_image((90, 60, 40)))
+    outside = replace(job.receiver, landmarks=UPRIGHT_LANDMARKS + 500)
+    assert make_graft(replace(job, receiver=outside)) == {}
+    assert measure_forehead(outside)["bare"] == 0
 
 
-def test_pairs_left_out_leave_no_row_and_the_rest_is_made(town: Folders) -> None:
-    spoilt, mattes = set(town.faces.index[town.faces["age"] == "<30"]), []
-    for shard in read_shards(town.root / "mattes"):
-        hatted = {"image": encode_image(eyes_only(), ".png")}
-        mattes += [row | (hatted if row["photo"] in spoilt else {}) for row in shard.to_pylist()]
-    write_shards(town.root / "mattes", mattes, {})
-    planned, made = pair_faces(town.faces, TASKS, PARAMS), town.make(PARAMS)
-    assert 0 < len(made) < len(planned) and not set(made["receiver"]) & spoilt
+def test_pairs_without_a_graft_have_no_row_and_the_others_do(data: StageData) -> None:
+    hatted, mattes = set(data.faces.index[data.faces["age"] == "<30"]), []
+    for shard in read_shards(data.root / "mattes"):
+        hat_matte = {"image": encode_image(matte_below_brows(), ".png")}
+        mattes += [row | (hat_matte if row["photo"] in hatted else {}) for row in shard.to_pylist()]
+    write_shards(data.root / "mattes", mattes, {})
+    plan, transplants = pair_faces(data.faces, TASKS, PARAMS), data.make_transplants(PARAMS)
+    assert 0 < len(transplants) < len(plan) and not set(transplants["receiver"]) & hatted
 
 
-def test_a_matte_that_leaves_out_the_eyes_is_not_believed() -> None:
-    made = job(coloured((200, 150, 120)), coloured((90, 60, 40)))
-    mask_alone = replace(made.receiver, matte=encode_image(np.where(np.arange(SIDE)[:, None] > 40, head(), 0), ".png"))
-    other = make_graft(replace(made, receiver=mask_alone))
-    assert (decode_image(other["image"])[24, 32] == (200, 150, 120)).all()
+def test_a_matte_that_leaves_out_the_eyes_is_ignored() -> None:
+    job = graft_job(plain_image((200, 150, 120)), plain_image((90, 60, 40)))
+    mask_matte = np.where(np.arange(SIDE)[:, None] > 40, head_matte(), 0)
+    receiver = replace(job.receiver, matte=encode_image(mask_matte, ".png"))
+    graft = make_graft(replace(job, receiver=receiver))
+    assert (decode_image(graft["image"])[24, 32] == (200, 150, 120)).all()
 
 
 def test_skin_takes_on_the_receivers_tone_and_grey_hair_stays_grey(rng: np.random.Generator) -> None:
-    def face(skin: tuple[int, int, int], hair: tuple[int, int, int]) -> np.ndarray:
-        image = np.clip(coloured(skin) + rng.normal(0, 4, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
+    def draw_face(skin: tuple[int, int, int], hair: tuple[int, int, int]) -> np.ndarray:
+        image = np.clip(plain_image(skin) + rng.normal(0, 4, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
         image[:12] = hair
         return image
 
-    donor, receiver = face((230, 190, 170), (190, 190, 190)), face((120, 75, 50), (20, 15, 12))
-    made = match_colour(donor, receiver, skin_region(*face_grid(MARKS, donor.shape)))
-    assert abs(np.median(made[30:], (0, 1)) - np.median(receiver[30:], (0, 1))).max() <= 6
-    hair = made[6, 32].astype(int)
+    donor, receiver = draw_face((230, 190, 170), (190, 190, 190)), draw_face((120, 75, 50), (20, 15, 12))
+    matched = match_colour(donor, receiver, skin_region(*face_grid(UPRIGHT_LANDMARKS, donor.shape)))
+    assert abs(np.median(matched[30:], (0, 1)) - np.median(receiver[30:], (0, 1))).max() <= 6
+    hair = matched[6, 32].astype(int)
     assert hair.max() - hair.min() < 12 and 60 < hair.mean() < 190  # darker, and without a cast
 
 
-def test_the_result_keeps_the_form_of_the_receivers_bytes() -> None:
-    made = job(coloured((200, 150, 120)), coloured((90, 60, 40)))
-    as_jpeg = replace(made, receiver=replace(made.receiver, image=encode_image(coloured((90, 60, 40)), ".jpg")))
-    assert make_graft(made)["image"].startswith(b"\x89PNG") and make_graft(as_jpeg)["image"].startswith(b"\xff\xd8")
+def test_the_result_has_the_file_format_of_the_receiver() -> None:
+    job = graft_job(plain_image((200, 150, 120)), plain_image((90, 60, 40)))
+    jpeg_receiver = replace(job.receiver, image=encode_image(plain_image((90, 60, 40)), ".jpg"))
+    assert make_graft(job)["image"].startswith(b"\x89PNG")
+    assert make_graft(replace(job, receiver=jpeg_receiver))["image"].startswith(b"\xff\xd8")
 
 
 # ---------------------------------------------------------------------------------------------- the picture set
 
 
-def bytes_of(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_second_run_writes_the_same_bytes_with_or_without_the_memo(town: Folders) -> None:
-    town.make(PARAMS)
-    first = bytes_of(town.root / "made")
-    town.make(PARAMS)
-    assert bytes_of(town.root / "made") == first
-    with Memo("transplant", folder=town.root / "memo") as memo:  # as after a kill: a part is known, the rest is not
+def test_a_second_run_writes_the_same_bytes_with_or_without_the_memo(data: StageData) -> None:
+    data.make_transplants(PARAMS)
+    first = read_files(data.root / "transplants")
+    data.make_transplants(PARAMS)
+    assert read_files(data.root / "transplants") == first
+    with Memo("transplant", folder=data.root / "memo") as memo:  # as after a kill: some rows are missing
         memo.base.execute("delete from memo where rowid % 3 = 0")
-    town.make(PARAMS)
-    assert bytes_of(town.root / "made") == first
-    (town.root / "memo").rename(town.root / "gone")
-    town.make(PARAMS)
-    assert bytes_of(town.root / "made") == first
+    data.make_transplants(PARAMS)
+    assert read_files(data.root / "transplants") == first
+    (data.root / "memo").rename(data.root / "gone")
+    data.make_transplants(PARAMS)
+    assert read_files(data.root / "transplants") == first
 
 
-def test_a_changed_crop_remakes_its_own_pictures_and_no_others(town: Folders) -> None:
-    made = town.make(PARAMS).set_index("photo")["image"]
-    donor, crops = pair_faces(town.faces, TASKS, PARAMS)["donor"].iloc[0], []
-    for shard in read_shards(town.root / "crops"):
-        crops += [
-            r | ({"image": encode_image(coloured((9, 9, 9)), ".png")} if r["photo"] == donor else {})
-            for r in shard.to_pylist()
-        ]
-    write_shards(town.root / "crops", crops, dict.fromkeys([*CORNERS, *LANDMARKS], float))
-    again = town.make(PARAMS)
-    changed = again.loc[again["image"] != again["photo"].map(made), "donor"]
+def test_a_changed_crop_remakes_its_own_pictures_and_no_others(data: StageData) -> None:
+    transplants = data.make_transplants(PARAMS).set_index("photo")["image"]
+    donor, crops = pair_faces(data.faces, TASKS, PARAMS)["donor"].iloc[0], []
+    dark = {"image": encode_image(plain_image((9, 9, 9)), ".png")}
+    for shard in read_shards(data.root / "crops"):
+        crops += [row | (dark if row["photo"] == donor else {}) for row in shard.to_pylist()]
+    write_shards(data.root / "crops", crops, dict.fromkeys([*CORNERS, *LANDMARKS], float))
+    again = data.make_transplants(PARAMS)
+    changed = again.loc[again["image"] != again["photo"].map(transplants), "donor"]
     assert set(changed) == {donor} and len(changed) == (again["donor"] == donor).sum()
 
 
-def test_method_none_is_an_empty_set_with_every_column(town: Folders) -> None:
-    made = town.make(PARAMS.replace(method="none"))
-    wanted = ["photo", "width", "height", "image", "matte", "donor", "receiver", "donor_person", "receiver_person"]
-    wanted += ["fold", "method", "error", *LANDMARKS, "mask", "gender", "age", "age_value"]
-    assert made.empty and set(made.columns) == set(wanted)
-    assert draw_contact_sheet(town.root / "made", town.root / "crops").min() == 255
-    assert describe_folds(town.faces, made, TASKS, PARAMS.replace(method="none"))[0].startswith(
+def test_method_none_is_an_empty_set_with_every_column(data: StageData) -> None:
+    transplants = data.make_transplants(PARAMS.replace(method="none"))
+    columns = ["photo", "width", "height", "image", "matte", "donor", "receiver", "donor_person", "receiver_person"]
+    columns += ["fold", "method", "error", *LANDMARKS, "mask", "gender", "age", "age_value"]
+    assert transplants.empty and set(transplants.columns) == set(columns)
+    assert draw_contact_sheet(data.root / "transplants", data.root / "crops").min() == 255
+    assert describe_folds(data.faces, transplants, TASKS, PARAMS.replace(method="none"))[0].startswith(
         "transplant.method is none"
     )
 
 
-def test_the_contact_sheet_shows_donor_receiver_and_result(town: Folders) -> None:
-    made = town.make(PARAMS)
-    sheet = draw_contact_sheet(town.root / "made", town.root / "crops", count=1, across=1, side=SIDE)
-    best, folk = made.sort_values(["error", "donor", "receiver"]).iloc[0], people().set_index("person")["colour"]
-    assert tuple(sheet[24, 32]) == folk[best["donor_person"]] == tuple(sheet[24, 32 + 2 * SIDE])
-    assert tuple(sheet[48, 32 + SIDE]) == folk[best["receiver_person"]] == tuple(sheet[48, 32 + 2 * SIDE])
+def test_the_contact_sheet_shows_donor_receiver_and_result(data: StageData) -> None:
+    transplants = data.make_transplants(PARAMS)
+    sheet = draw_contact_sheet(data.root / "transplants", data.root / "crops", count=1, across=1, side=SIDE)
+    best, people = (
+        transplants.sort_values(["error", "donor", "receiver"]).iloc[0],
+        make_people().set_index("person")["colour"],
+    )
+    assert tuple(sheet[24, 32]) == people[best["donor_person"]] == tuple(sheet[24, 32 + 2 * SIDE])
+    assert tuple(sheet[48, 32 + SIDE]) == people[best["receiver_person"]] == tuple(sheet[48, 32 + 2 * SIDE])
 
 
-def test_impossible_settings_are_told() -> None:
-    for wrong in ({"target_share": 1.5}, {"per_donor": -1}, {"max_size": 1.0}, {"max_error": 0.0}):
-        with pytest.raises(ValueError, match="should be"):
-            PARAMS.replace(**wrong)
+@pytest.mark.parametrize("wrong", [{"target_share": 1.5}, {"per_donor": -1}, {"max_size": 1.0}, {"max_error": 0.0}])
+def test_impossible_parameters_are_errors(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="should be"):
+        PARAMS.replace(**wrong)

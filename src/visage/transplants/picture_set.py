@@ -1,4 +1,4 @@
-"""The transplants as a picture set: who can take part, the pictures made on all cores and remembered, their labels."""
+"""The transplants as a picture set: the table of faces, the pictures (in parallel, with a memo), their labels."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -17,10 +17,10 @@ from visage.formats.tasks import Task
 from visage.runtime.memo import Memo
 from visage.runtime.parallel import map_threads
 from visage.transplants.grafting import GraftJob, StoredFace, make_graft, measure_forehead
-from visage.transplants.pairing import TransplantParams, find_age_task
+from visage.transplants.pairing import TONE, TransplantParams, find_age_task
 
 GAP = 12  # pixels between the triples of a contact sheet
-CHUNK = 256  # faces in memory while they are looked at
+CHUNK = 256  # faces in memory while their foreheads are measured
 
 
 def list_columns(tasks: Sequence[Task]) -> dict[str, type]:
@@ -31,105 +31,104 @@ def list_columns(tasks: Sequence[Task]) -> dict[str, type]:
 
 
 def read_face_table(photos: Path, folds: Path, crops: Path) -> pd.DataFrame:
-    """The training photos by key: person, fold, classes and numbers, and where the face lies in photo and crop."""
+    """The training photos by key: person, fold, classes and numbers, box (photo pixels) and landmarks (crop pixels)."""
     table = read_train_photos(photos).rename(columns={"width": "photo_width", "height": "photo_height"})
     shards = read_shards(crops, ["photo", "width", "height", *CORNERS, *LANDMARKS])
-    places = pd.concat([shard.to_pandas() for shard in shards])
-    return table.merge(read_folds(folds), on="person").merge(places, on="photo").set_index("photo").sort_index()
+    crop_table = pd.concat([shard.to_pandas() for shard in shards])
+    return table.merge(read_folds(folds), on="person").merge(crop_table, on="photo").set_index("photo").sort_index()
 
 
 def read_stored_faces(crops: Path, mattes: Path, photos: Collection[str]) -> Iterator[tuple[str, StoredFace]]:
-    """Key, and picture, matte and landmarks of these photos, as they are stored."""
+    """Key and face of each of these photos, in the order of the shards."""
     if not photos:
         return
     for row in join_mattes(read_shards(crops, ["photo", "image", *LANDMARKS]), mattes):
         if row["photo"] in photos:
-            marks = np.array([row[name] for name in LANDMARKS], float).reshape(5, 2)
-            yield row["photo"], StoredFace(row["image"], row["matte"], marks)
+            landmarks = np.array([row[name] for name in LANDMARKS], float).reshape(5, 2)
+            yield row["photo"], StoredFace(row["image"], row["matte"], landmarks)
 
 
 def measure_foreheads(faces: pd.DataFrame, crops: Path, mattes: Path, memo: Memo) -> pd.DataFrame:
-    """The faces with the columns that `looks` adds; without landmarks there are none."""
-    known = set(faces.index[faces[LANDMARKS].notna().all(axis=1)])
-    stored, found = read_stored_faces(crops, mattes, known), {}
-    while some := dict(islice(stored, CHUNK)):
-        rows = memo.map(partial(map_threads, measure_forehead), some.values(), key=StoredFace.parts)
-        found |= dict(zip(some, rows, strict=True))
-    return faces.join(pd.DataFrame.from_dict(found, orient="index", columns=["bare", "tone_l", "tone_a", "tone_b"]))
+    """The faces with the columns of `measure_forehead`; NaN without landmarks."""
+    photos = set(faces.index[faces[LANDMARKS].notna().all(axis=1)])
+    stored_faces, measurements = read_stored_faces(crops, mattes, photos), {}
+    while chunk := dict(islice(stored_faces, CHUNK)):
+        rows = memo.map(partial(map_threads, measure_forehead), chunk.values(), key=StoredFace.memo_key)
+        measurements |= dict(zip(chunk, rows, strict=True))
+    return faces.join(pd.DataFrame.from_dict(measurements, orient="index", columns=["bare", *TONE]))
 
 
 def make_transplants(
     plan: pd.DataFrame, faces: pd.DataFrame, tasks: Sequence[Task], params: TransplantParams,
-    parts: Mapping[str, StoredFace], memo: Memo,
+    stored_faces: Mapping[str, StoredFace], memo: Memo,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """The rows of the picture set, in its order. A pair of which too little turns out to be person is left out."""
-    keyed = {f"transplant/{row.donor}+{row.receiver}": row for row in plan.itertuples()}
-    order = shard_order(keyed)
-
-    def job(photo: str) -> GraftJob:
-        row = keyed[photo]
-        return GraftJob(parts[row.donor], parts[row.receiver], row.part, params.blend, params.match)
-
-    made = memo.map(
-        lambda photos: map_threads(make_graft, map(job, photos)), order, key=lambda photo: job(photo).parts()
-    )
-    for photo, pictures in zip(order, made, strict=True):
-        if pictures:
-            row = keyed[photo]
-            donor, receiver = faces.loc[row.donor], faces.loc[row.receiver]
-            yield pictures | {
-                "photo": photo, "donor": row.donor, "receiver": row.receiver,
+    """The rows of the picture set, in its order; without the pairs for which `make_graft` makes nothing."""
+    pairs = {f"transplant/{pair.donor}+{pair.receiver}": pair for pair in plan.itertuples()}
+    pairs = {photo: pairs[photo] for photo in shard_order(pairs)}
+    jobs = [
+        GraftJob(stored_faces[pair.donor], stored_faces[pair.receiver], pair.part, params.blend, params.match)
+        for pair in pairs.values()
+    ]
+    grafts = memo.map(partial(map_threads, make_graft), jobs, key=GraftJob.memo_key)
+    for (photo, pair), graft in zip(pairs.items(), grafts, strict=True):
+        if graft:
+            donor, receiver = faces.loc[pair.donor], faces.loc[pair.receiver]
+            yield graft | {
+                "photo": photo, "donor": pair.donor, "receiver": pair.receiver,
                 "donor_person": donor["person"], "receiver_person": receiver["person"],
-                "fold": row.fold, "method": params.method, "error": row.error,
+                "fold": pair.fold, "method": params.method, "error": pair.error,
                 **receiver[["width", "height", *LANDMARKS]], **transplant_labels(donor, receiver, tasks),
             }  # fmt: skip
 
 
 def transplant_labels(donor: Mapping[str, Any], receiver: Mapping[str, Any], tasks: Sequence[Task]) -> dict[str, Any]:
-    """The donor's class and number in the age task, the receiver's in all others; a personal one is the same."""
-    told, age = {}, find_age_task(tasks)
+    """The donor's class and value in the age task, the receiver's in all others."""
+    labels, age = {}, find_age_task(tasks)
     for task in tasks:
-        for name in (task.name, f"{task.name}_value") if task.bins else (task.name,):
-            told[name] = (donor if task == age else receiver)[name]
-    return told
+        face = donor if task == age else receiver
+        labels[task.name] = face[task.name]
+        if task.bins:
+            labels[f"{task.name}_value"] = face[f"{task.name}_value"]
+    return labels
 
 
 def describe_folds(
-    faces: pd.DataFrame, made: pd.DataFrame, tasks: Sequence[Task], params: TransplantParams
+    faces: pd.DataFrame, transplants: pd.DataFrame, tasks: Sequence[Task], params: TransplantParams
 ) -> list[str]:
-    """What became of each fold, a sentence each."""
+    """One sentence per fold: the share of the oldest class before and after."""
     if params.method == "none":
         return ["transplant.method is none: training uses the photos as they are."]
-    told, age = [], find_age_task(tasks)
+    sentences, age = [], find_age_task(tasks)
     for fold, members in faces.groupby("fold"):
-        old, new = (members[age.name] == age.classes[-1]).sum(), (made["fold"] == fold).sum()
-        lifted = (old + new) / (len(members) + new)
-        told.append(
+        old, new = (members[age.name] == age.classes[-1]).sum(), (transplants["fold"] == fold).sum()
+        share = (old + new) / (len(members) + new)
+        sentences.append(
             f"fold {fold}: {age.classes[-1]} was {old} of {len(members)} photos; with {new} transplants it is "
-            f"{lifted:.0%} (transplant.target_share asks for {params.target_share:.0%})."
+            f"{share:.0%} (transplant.target_share asks for {params.target_share:.0%})."
         )
-    return told
+    return sentences
 
 
 def draw_contact_sheet(folder: Path, crops: Path, *, count: int = 12, across: int = 3, side: int = 112) -> np.ndarray:
     """Triples of donor, receiver and result, from the best to the worst alignment; blank where nothing was made."""
     shards = [shard.to_pandas() for shard in read_shards(folder, ["donor", "receiver", "error", "image"])]
-    made = pd.concat(shards).sort_values(["error", "donor", "receiver"])
-    some = made.iloc[np.unique(np.linspace(0, len(made) - 1, count).astype(int))] if len(made) else made
-    known, wanted = {}, {*some["donor"], *some["receiver"]}
+    transplants = pd.concat(shards).sort_values(["error", "donor", "receiver"])
+    ranks = np.unique(np.linspace(0, len(transplants) - 1, count).astype(int))
+    examples = transplants.iloc[ranks] if len(transplants) else transplants
+    photos, images = {*examples["donor"], *examples["receiver"]}, {}
     for shard in read_shards(crops, ["photo", "image"]):
-        known |= {row["photo"]: row["image"] for row in shard.to_pylist() if row["photo"] in wanted}
+        images |= {row["photo"]: row["image"] for row in shard.to_pylist() if row["photo"] in photos}
     blank = np.full((side, 3 * side + GAP, 3), 255, np.uint8)
-    strips = [blank] if made.empty else []
-    for row in some.itertuples():
-        triple = [thumbnail(data, side) for data in (known[row.donor], known[row.receiver], row.image)]
-        strips.append(np.hstack([*triple, blank[:, :GAP]]))
-    strips += [blank] * (-len(strips) % across)
-    return np.vstack([np.hstack(strips[i : i + across]) for i in range(0, len(strips), across)])
+    cells = [blank] if examples.empty else []
+    for row in examples.itertuples():
+        triple = [make_thumbnail(data, side) for data in (images[row.donor], images[row.receiver], row.image)]
+        cells.append(np.hstack([*triple, blank[:, :GAP]]))
+    cells += [blank] * (-len(cells) % across)
+    return np.vstack([np.hstack(cells[i : i + across]) for i in range(0, len(cells), across)])
 
 
-def thumbnail(data: bytes, side: int) -> np.ndarray:
-    """The picture in the middle of a white square."""
+def make_thumbnail(data: bytes, side: int) -> np.ndarray:
+    """The picture (encoded bytes) in the middle of a white square of `side` pixels."""
     image = decode_image(data)
     scale = side / max(image.shape[:2])
     width, height = (max(1, round(scale * length)) for length in image.shape[1::-1])
