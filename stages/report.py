@@ -3,17 +3,13 @@
 import dataclasses
 from pathlib import Path
 
-from visage.report.detail_sections import worst_mistakes
 from visage.report.page import render_page
-from visage.report.run_results import ReportParams, read_faces, read_run_results
+from visage.report.run_results import ReportParams, read_crops, read_run_results
+from visage.report.sections import worst_mistakes
 from visage.runtime.params import find_section, load, read_params
 from visage.runtime.stage import run
 
-WORDS = (
-    "photos", "tasks", "missed", "crops", "mattes", "transplants", "transplant_sheets", "curves", "answers", "scores",
-    "plots", "submission", "key", "doubts", "attention", "sheets", "single_sheets",
-)  # fmt: skip
-FACTS = {  # not inputs: how this run came about
+PROVENANCE = {  # shown, but no inputs: they do not make the page out of date
     "params": Path("params.yaml"),
     "bundled": Path("models/bundled"),
     "pretrained": Path("models/pretrained"),
@@ -21,16 +17,17 @@ FACTS = {  # not inputs: how this run came about
 }
 
 
-def main(*paths: Path) -> None:
-    """One path for each of WORDS, in their order, then the page's."""
-    *sources, target = paths
-    params, named = load(ReportParams, "report"), dict(zip(WORDS, sources, strict=True))
-    told = read_run_results(named | FACTS)
-    if params.faces and named["crops"].is_dir():
-        told = dataclasses.replace(told, faces=read_faces(named["crops"], set(worst_mistakes(told)["photo"])))
-    target.write_text(
-        render_page(told, find_section(read_params(), "data")["name"], faces=params.faces), encoding="utf-8"
-    )
+def main(
+    photos: Path, tasks: Path, missed: Path, crops: Path, mattes: Path, transplants: Path, transplant_sheets: Path,
+    curves: Path, answers: Path, scores: Path, plots: Path, submission: Path, key: Path, label_issues: Path,
+    attention: Path, sheets: Path, single_sheets: Path, page: Path,
+) -> None:  # fmt: skip
+    inputs = dict(locals())  # by the names that read_run_results knows
+    params, results = load(ReportParams, "report"), read_run_results(inputs | PROVENANCE)
+    if params.faces and crops.is_dir():
+        results = dataclasses.replace(results, crops=read_crops(crops, set(worst_mistakes(results)["photo"])))
+    name = find_section(read_params(), "data")["name"]
+    page.write_text(render_page(results, name, faces=params.faces), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All that files tell about a run. Any of them may be missing: then what it would tell is None or empty."""
+"""What a run has left in its files. Any of them may be missing: then its field is None or empty."""
 
 import hashlib
 import json
@@ -6,18 +6,20 @@ import os
 import platform
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
+from visage.formats.shards import count_pictures, read_rows
+from visage.formats.tables import read_answers, read_photos, read_text_table
 from visage.formats.tasks import Task, read_tasks
 from visage.runtime.params import Params
 
-WEIGHTS = (".onnx", ".pth", ".pt", ".safetensors")
+WEIGHT_FILES = (".onnx", ".pth", ".pt", ".safetensors")
 
 
 class ReportParams(Params):
@@ -28,72 +30,68 @@ class ReportParams(Params):
 
 @dataclass(frozen=True)
 class RunResults:
-    """One run; tables as their stages wrote them."""
+    """One run; tables as their stages wrote them, pictures as encoded bytes by name."""
 
     photos: pd.DataFrame | None = None
     tasks: list[Task] = field(default_factory=list)
-    missed: pd.DataFrame | None = None
-    cut_by: dict[str, int] = field(default_factory=dict)
+    missed: pd.DataFrame | None = None  # photos without a detected face
+    box_sources: Mapping[str, int] = field(default_factory=dict)  # where the box came from -> crops
     mattes: int = 0
     transplants: int = 0
     curves: dict[str, pd.DataFrame] = field(default_factory=dict)
     answers: pd.DataFrame | None = None
     scores: dict[str, Any] | None = None
     confusions: dict[str, pd.DataFrame] = field(default_factory=dict)
-    doubts: pd.DataFrame | None = None
+    label_issues: pd.DataFrame | None = None
     attention: dict[str, Any] | None = None
     sheets: dict[str, bytes] = field(default_factory=dict)
-    single_sheets: dict[str, bytes] = field(default_factory=dict)
+    single_sheets: dict[str, bytes] = field(default_factory=dict)  # with single people
     transplant_sheets: dict[str, bytes] = field(default_factory=dict)
-    submission: int | None = None
+    submission: int | None = None  # lines
     key: dict[str, Any] | None = None
-    params: str = ""
+    params: str = ""  # the text of params.yaml
     revision: str = ""
-    weights: list[tuple[str, int, str]] = field(default_factory=list)
+    weights: list[tuple[str, int, str]] = field(default_factory=list)  # file name, bytes, SHA-256
     hardware: str = ""
-    seconds: dict[str, float] = field(default_factory=dict)
-    faces: dict[str, bytes] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)  # by stage
+    crops: dict[str, bytes] = field(default_factory=dict)  # of the worst mistakes, by photo
 
 
 def read_run_results(paths: Mapping[str, Path]) -> RunResults:
-    """`paths` names a file or folder for each word below; a word that is not named counts as missing."""
+    """`paths` has a file or folder for each name below; one without a path counts as missing."""
 
-    def told(word: str, read: Callable[[Path], Any], nothing: Any = None) -> Any:
-        path = paths.get(word)
-        return read(path) if path and Path(path).exists() else nothing
+    def read(name: str, reader: Callable[[Path], Any], default: Any = None) -> Any:
+        path = paths.get(name)
+        return reader(path) if path and path.exists() else default
 
     return RunResults(
-        photos=told("photos", read_table),
-        tasks=told("tasks", read_tasks, []),
-        missed=told("missed", read_table),
-        cut_by=told("crops", count_box_sources, {}),
-        mattes=told("mattes", count_rows, 0),
-        transplants=told("transplants", count_rows, 0),
-        curves=told("curves", read_tables, {}),
-        answers=told("answers", read_table),
-        scores=told("scores", read_json),
-        confusions=told("plots", lambda folder: read_tables(folder / "confusion"), {}),
-        doubts=told("doubts", read_table),
-        attention=told("attention", read_json),
-        sheets=told("sheets", read_pngs, {}),
-        single_sheets=told("single_sheets", read_pngs, {}),
-        transplant_sheets=told("transplant_sheets", read_pngs, {}),
-        submission=told("submission", lambda path: len(read_table(path))),
-        key=told("key", read_json),
-        params=told("params", lambda path: path.read_text(encoding="utf-8"), ""),
+        photos=read("photos", read_photos),
+        tasks=read("tasks", read_tasks, []),
+        missed=read("missed", read_text_table),
+        box_sources=read("crops", count_box_sources, {}),
+        mattes=read("mattes", count_pictures, 0),
+        transplants=read("transplants", count_pictures, 0),
+        curves=read("curves", lambda folder: read_tables(folder, pd.read_csv), {}),
+        answers=read("answers", read_answers),
+        scores=read("scores", read_json),
+        confusions=read("plots", lambda folder: read_tables(folder / "confusion", read_text_table), {}),
+        label_issues=read("label_issues", read_text_table),
+        attention=read("attention", read_json),
+        sheets=read("sheets", read_pngs, {}),
+        single_sheets=read("single_sheets", read_pngs, {}),
+        transplant_sheets=read("transplant_sheets", read_pngs, {}),
+        submission=read("submission", lambda path: len(read_text_table(path))),
+        key=read("key", read_json),
+        params=read("params", lambda path: path.read_text(encoding="utf-8"), ""),
         revision=describe_revision(),
-        weights=[weight for folder in ("bundled", "pretrained") for weight in told(folder, list_weights, [])],
+        weights=read("bundled", list_weights, []) + read("pretrained", list_weights, []),
         hardware=describe_hardware(),
-        seconds=told("seconds", read_seconds, {}),
+        seconds=read("seconds", read_seconds, {}),
     )
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype={"person": str, "photo": str}, keep_default_na=False)
-
-
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    return {path.stem: pd.read_csv(path, keep_default_na=False) for path in sorted(folder.glob("*.csv"))}
+def read_tables(folder: Path, reader: Callable[[Path], pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    return {path.stem: reader(path) for path in sorted(folder.glob("*.csv"))}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -104,56 +102,45 @@ def read_pngs(folder: Path) -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))}
 
 
-def count_rows(folder: Path) -> int:
-    return sum(pq.read_metadata(shard).num_rows for shard in sorted(folder.glob("*.parquet")))
+def count_box_sources(crops: Path) -> Counter[str]:
+    return Counter(row["by"] for row in read_rows(crops, ["by"]))
 
 
-def count_box_sources(folder: Path) -> dict[str, int]:
-    """How many crops there are by where their box came from."""
-    said = [value for shard in sorted(folder.glob("*.parquet")) for value in pq.read_table(shard, columns=["by"])["by"]]
-    return pd.Series([str(value) for value in said], dtype=str).value_counts().to_dict()
-
-
-def read_faces(crops: Path, wanted: set[str]) -> dict[str, bytes]:
-    """The stored picture of some photos."""
-    found = {}
-    for shard in sorted(Path(crops).glob("*.parquet")):
-        table = pq.read_table(shard, columns=["photo", "image"], filters=[("photo", "in", sorted(wanted))])
-        found |= dict(zip(table["photo"].to_pylist(), table["image"].to_pylist(), strict=True))
-    return found
+def read_crops(folder: Path, photos: set[str]) -> dict[str, bytes]:
+    """The stored pictures of some photos."""
+    return {row["photo"]: row["image"] for row in read_rows(folder, ["photo", "image"]) if row["photo"] in photos}
 
 
 def read_seconds(folder: Path) -> dict[str, float]:
-    """How long each stage took when it last ran here: a file a stage, in the order in which they ended."""
+    """How long each stage took when it last ran here: a file for each, in the order in which they ended."""
     files = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime)
     return {path.name: float(path.read_text()) for path in files}
 
 
 def list_weights(folder: Path) -> list[tuple[str, int, str]]:
-    """Name, bytes and SHA-256 of the networks that were not trained here."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix in WEIGHTS)
+    """Name, bytes and SHA-256 of the networks that were not trained in this run."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in WEIGHT_FILES)
     return [(path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
 
 
 def describe_revision() -> str:
     """The commit, and whether the code has changed since."""
-    head = command_output("git", "rev-parse", "--short=12", "HEAD")
-    changed = command_output(
-        "git", "status", "--porcelain", "--untracked-files=no", "--", "src", "stages", "params.yaml"
-    )
-    return head + (", with changes that are not committed" if head and changed else "")
+    commit = run_command("git", "rev-parse", "--short=12", "HEAD")
+    code = ("src", "stages", "params.yaml")
+    changes = run_command("git", "status", "--porcelain", "--untracked-files=no", "--", *code)
+    return commit + (", with changes that are not committed" if commit and changes else "")
 
 
 def describe_hardware() -> str:
-    """Processor, cores, graphics card and Python of this machine; without asking torch, which takes seconds to load."""
+    """Cores, graphics card and Python of this machine; without asking torch, which takes seconds to load."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    card = command_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").replace("\n", ", ")
-    parts = [f"{cores} cores ({platform.machine()}, {platform.system()})", card or "no NVIDIA card"]
-    return "; ".join([*parts, f"Python {platform.python_version()}"])
+    gpu = run_command("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").replace("\n", ", ")
+    system = f"{cores} cores ({platform.machine()}, {platform.system()})"
+    return f"{system}; {gpu or 'no NVIDIA card'}; Python {platform.python_version()}"
 
 
-def command_output(*command: str) -> str:
-    """What a program says, or nothing where there is no such program or it fails."""
+def run_command(*command: str) -> str:
+    """The standard output; nothing where there is no such program or it fails."""
     if not shutil.which(command[0]):
         return ""
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout.strip()

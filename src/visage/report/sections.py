@@ -1,120 +1,109 @@
-"""The report's first chapters, on a run as a whole: each from what is known to HTML; what is missing is a sentence."""
+"""What the sections of the page show, as numbers and texts for the templates. None or empty: nothing to show yet."""
 
-from html import escape
+from typing import Any
 
-from visage.formats.tasks import joint_class_names
-from visage.report.figures import bar, bars, confusion, curves, heat, missing_note, picture, scroller, table
+import numpy as np
+import pandas as pd
+
+from visage.formats.tasks import class_codes, joint_class_names
+from visage.report.figures import Confusion, HeatTable, build_heat_table, count_confusion, draw_curves
 from visage.report.run_results import RunResults
 
-
-def pipeline_section(run: RunResults, _: bool) -> str:
-    """A station for each thing that is made, with how many there are."""
-    photos = run.photos
-    stations = []
-    if photos is not None:
-        train = photos[photos["split"] == "train"]
-        stations.append(
-            (len(photos), "photos", f"{len(train):,} to learn from, {len(photos) - len(train):,} to answer")
-        )
-        stations.append((train["person"].nunique(), "people", "each in one fold, never in two"))
-    if run.cut_by:
-        by = {"detector": "found", "hand": "drawn by hand", "whole": "whole photo"}
-        parts = [f"{run.cut_by[key]:,} {text}" for key, text in by.items() if key in run.cut_by]
-        stations.append((sum(run.cut_by.values()), "crops", ", ".join(parts)))
-    stations.append((run.mattes, "mattes", "person against background"))
-    stations.append((run.transplants, "transplants", "for training only"))
-    folds = sum(frame["fold"].nunique() for frame in run.curves.values())
-    stations.append((folds, "networks", f"{len(run.curves)} recipes by task, one for each fold"))
-    if run.answers is not None:
-        held = int((run.answers["split"] == "train").sum())
-        stations.append((held, "held-out answers", "by networks that never saw the person"))
-    if run.submission is not None:
-        stations.append((run.submission, "lines of submission.csv", "checked against the form"))
-    items = (
-        f"<li><b>{n:,}</b><span>{escape(what)}</span><small>{escape(more)}</small></li>" for n, what, more in stations
-    )
-    return f'<ol class="road">{"".join(items)}</ol>'
+MISTAKE_ROWS = 24  # in equal parts for each task
+LABEL_ISSUE_ROWS = 30
 
 
-def scores_section(run: RunResults, _: bool) -> str:
-    if not run.scores:
-        return missing_note("There are no scores yet: `dvc repro ensemble` makes metrics/ensemble.json.")
-    cards = {"joint": run.scores["joint"], **run.scores["tasks"]}
-    rows = [
-        bar(name, card["macro_f1"], f"{card['macro_f1']:.3f}", low=card["low"], high=card["high"])
-        for name, card in cards.items()
-    ]
-    head = ["", "macro F1", "95% from", "to", "accuracy", "log loss", "calibration error", "fold to fold ±"]
-    keys = ["macro_f1", "low", "high", "accuracy", "log_loss", "ece", "fold_spread"]
-    if key := (run.key or {}) if "joint" in (run.key or {}) else {}:
-        head.append("on the key")
-    lines = []
-    for name, card in cards.items():
-        onkey = key.get("joint") if name == "joint" else key.get("tasks", {}).get(name)
-        lines.append([name, *(f"{card[k]:.3f}" for k in keys), *([f"{onkey['macro_f1']:.3f}"] if key else [])])
-    classes = "".join(
-        f"<div><h3>{escape(name)}</h3>{class_bars(card, name)}</div>" for name, card in run.scores["tasks"].items()
-    )
-    joint = run.scores["joint"]
-    return (
-        "<p>Macro F1; the line on each bar holds 95% of what other people of the same kind would have given.</p>"
-        + bars(rows, "macro F1 by task")
-        + table(head, lines, "all scores", numbers=range(1, len(head)))
-        + f'<h3>F1 of each class</h3><div class="columns">{classes}</div>'
-        + f"<details><summary>All {len(joint['f1'])} joint classes</summary>{class_bars(joint, 'joint')}</details>"
-    )
-
-
-def class_bars(card: dict, name: str) -> str:
-    rows = [bar(one, f1, f"{f1:.3f}, {card['support'][one]:,} photos") for one, f1 in card["f1"].items()]
-    return bars(rows, f"F1 by class, {name}")
-
-
-def confusion_section(run: RunResults, _: bool) -> str:
-    if not run.confusions:
-        return missing_note("There are no confusion tables yet: `dvc repro ensemble` makes them.")
-    parts = [
-        f"<div><h3>{escape(task.name)}</h3>"
-        f"{confusion(run.confusions[task.name], task.classes, f'confusion, {task.name}')}</div>"
-        for task in run.tasks
-        if task.name in run.confusions
-    ]
-    told = (
-        "<p>Photos of held-out people: rows are what they are, columns what was answered, shade is the row's share.</p>"
-    )
-    if "joint" in run.confusions:
-        whole = confusion(run.confusions["joint"], joint_class_names(run.tasks), "confusion, joint")
-        parts.append(f'<details class="wide"><summary>All joint classes</summary>{whole}</details>')
-    return f'{told}<div class="columns">{"".join(parts)}</div>'
-
-
-def curves_section(run: RunResults, _: bool) -> str:
-    if not run.curves:
-        return missing_note("There are no learning curves yet: `dvc repro train` makes metrics/train.")
-    drawn = "".join(curves(frame, name) for name, frame in run.curves.items() if len(frame))
-    names = sorted({split for frame in run.curves.values() for split in frame["split"]})
-    spoken_names = {name: escape(name.replace("_", " ")) for name in names}
-    key = " ".join(f'<span class="key {escape(name)}">{told}</span>' for name, told in spoken_names.items())
-    return f'<p>Macro F1 by epoch, thin for each fold, bold for their mean: {key}</p><div class="charts">{drawn}</div>'
-
-
-def attention_section(run: RunResults, faces: bool) -> str:
-    if not run.attention:
-        return missing_note("Nobody has looked yet: `dvc repro explain` makes metrics/attention.json.")
-    shares = {
-        f"{task}: {name}": row
-        for task, told in run.attention.items()
-        for name, row in (told["attention"] | {"(size of the part)": told["area"]}).items()
+def collect_sections(run: RunResults) -> dict[str, Any]:
+    """The variables of the templates that come from the run's tables."""
+    return {
+        "train": count_train_photos(run.photos),
+        "steps": count_steps(run),
+        "scores": join_scores(run.scores),
+        "key_scores": join_scores(run.key),
+        "confusions": count_confusions(run),
+        "charts": [draw_curves(rows, name) for name, rows in run.curves.items() if len(rows)],
+        "splits": sorted({split for rows in run.curves.values() for split in rows["split"]}),
+        "mistakes": worst_mistakes(run).to_dict("records"),
+        "label_issues": describe_label_issues(run.label_issues),
+        "attention": tabulate_attention(run.attention or {}),
+        "missed": None if run.missed is None else run.missed["photo"].tolist(),
     }
-    blank = {task: told["macro_f1"] for task, told in run.attention.items()}
-    pictures = "".join(
-        scroller(picture(data, f"attention of {name}", name), name)
-        for name, data in (run.single_sheets if faces else run.sheets).items()
-    )
-    return (
-        "<p>On which part of the face the attention falls (energy of integrated gradients), on held-out photos.</p>"
-        + heat(shares, "attention by part", corner="task: class")
-        + "<p>Macro F1 of the same photos as they are, and with one part painted over in the picture's mean colour.</p>"
-        + heat(blank, "scores with a part blanked", form="{:.2f}", corner="task")
-        + f'<div class="sheets">{pictures}</div>'
-    )
+
+
+def count_train_photos(photos: pd.DataFrame | None) -> dict[str, int] | None:
+    if photos is None:
+        return None
+    train = photos[photos["split"] == "train"]
+    return {"photos": len(train), "people": train["person"].nunique()}
+
+
+def count_steps(run: RunResults) -> list[tuple[int, str, str]]:
+    """What the pipeline makes, in its order: how many, of what, and a note."""
+    steps = []
+    if train := count_train_photos(run.photos):
+        others = len(run.photos) - train["photos"]
+        steps.append((len(run.photos), "photos", f"{train['photos']:,} to learn from, {others:,} to answer"))
+        steps.append((train["people"], "people", "each in one fold, never in two"))
+    if run.box_sources:
+        notes = {"detector": "found", "hand": "drawn by hand", "whole": "whole photo"}
+        parts = [f"{run.box_sources[source]:,} {note}" for source, note in notes.items() if source in run.box_sources]
+        steps.append((sum(run.box_sources.values()), "crops", ", ".join(parts)))
+    steps.append((run.mattes, "mattes", "person against background"))
+    steps.append((run.transplants, "transplants", "for training only"))
+    networks = sum(rows["fold"].nunique() for rows in run.curves.values())
+    steps.append((networks, "networks", f"{len(run.curves)} recipes by task, one for each fold"))
+    if run.answers is not None:
+        held_out = int((run.answers["split"] == "train").sum())
+        steps.append((held_out, "held-out answers", "by networks that never saw the person"))
+    if run.submission is not None:
+        steps.append((run.submission, "lines of submission.csv", "checked against the form"))
+    return steps
+
+
+def join_scores(scores: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """The scores by task, those of the joint class first; a key that is not there has none, only a reason."""
+    return {"joint": scores["joint"], **scores["tasks"]} if scores and "joint" in scores else {}
+
+
+def count_confusions(run: RunResults) -> dict[str, Confusion]:
+    classes = {task.name: list(task.classes) for task in run.tasks}
+    if run.tasks:
+        classes["joint"] = joint_class_names(run.tasks)
+    return {name: count_confusion(run.confusions[name], own) for name, own in classes.items() if name in run.confusions}
+
+
+def worst_mistakes(run: RunResults) -> pd.DataFrame:
+    """Held-out answers that were confident and wrong: photo, task, label, answer, probability of the label."""
+    columns = ["photo", "task", "label", "answer", "probability"]
+    if run.answers is None or run.photos is None or not run.tasks:
+        return pd.DataFrame(columns=columns)
+    rows = run.photos.merge(run.answers, on="photo", suffixes=("_label", ""))
+    rows = rows[rows["split"] == "train"]
+    tables = []
+    for task in run.tasks:
+        wrong = rows[rows[f"{task.name}_label"] != rows[task.name]]
+        labels, answers = wrong[f"{task.name}_label"], wrong[task.name]
+        probabilities = wrong[[f"{task.name}/{name}" for name in task.classes]].to_numpy(float)
+        of_label = probabilities[np.arange(len(wrong)), class_codes(labels, task)]
+        cells = zip(wrong["photo"], labels, answers, of_label, strict=True)
+        tables.append(pd.DataFrame([(photo, task.name, *rest) for photo, *rest in cells], columns=columns))
+    worst_first = pd.concat(tables).sort_values(["probability", "photo"], kind="stable")
+    return worst_first.groupby("task", sort=False).head(MISTAKE_ROWS // len(run.tasks))
+
+
+def describe_label_issues(issues: pd.DataFrame | None) -> dict[str, Any] | None:
+    """The first rows, the count of all, and the count of labels (a source each) more likely wrong than right."""
+    if issues is None:
+        return None
+    likely = issues.loc[issues["confidence"].astype(float) > 0.5, "source"].nunique()
+    return {"rows": issues.head(LABEL_ISSUE_ROWS).to_dict("records"), "count": len(issues), "likely": likely}
+
+
+def tabulate_attention(attention: dict[str, Any]) -> dict[str, HeatTable]:
+    """The share of attention by part of the face, and the scores with one part blanked."""
+    shares, macro_f1 = {}, {}
+    for task, results in attention.items():
+        for name, row in (results["attention"] | {"(size of the part)": results["area"]}).items():
+            shares[f"{task}: {name}"] = row
+        macro_f1[task] = results["macro_f1"]
+    return {"shares": build_heat_table(shares), "macro_f1": build_heat_table(macro_f1)} if attention else {}
