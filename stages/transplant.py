@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from visage.formats.shards import encode_image, read_shards, write_shards
 from visage.formats.tasks import read_tasks
 from visage.runtime.memo import Memo
 from visage.runtime.params import load
+from visage.runtime.progress import track
 from visage.runtime.stage import run
 from visage.transplants.pairing import TransplantParams, pair_faces
 from visage.transplants.picture_set import (
@@ -31,7 +31,7 @@ def main(photos: Path, tasks_file: Path, folds: Path, crops: Path, mattes: Path,
         plan = pair_faces(faces, tasks, params)
         stored_faces = dict(read_stored_faces(crops, mattes, {*plan["donor"], *plan["receiver"]}))
         rows = make_transplants(plan, faces, tasks, params, stored_faces, memo)
-        write_shards(out, tqdm(rows, "transplant", len(plan), unit=" pictures"), list_columns(tasks))
+        write_shards(out, track(rows, "transplant", len(plan), "pictures"), list_columns(tasks))
     sheets.mkdir(parents=True, exist_ok=True)
     (sheets / "transplants.png").write_bytes(encode_image(draw_contact_sheet(out, crops), ".png"))
     transplants = pd.concat([shard.to_pandas() for shard in read_shards(out, ["fold"])])

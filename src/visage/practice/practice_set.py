@@ -102,7 +102,7 @@ def write_practice(
 ) -> None:
     """Draw the whole set into `root`, replacing what was there; until it is complete it lies in `<root>.part`.
 
-    `progress` wraps the iterator over finished chunks of seven photos, as tqdm does; it also gets their number.
+    `progress` wraps the iterator over finished chunks (seven photos each) and gets their number.
     """
     photos = list(list_photos(params).values())
     chunks = [photos[i : i + len(SHOTS)] for i in range(0, len(photos), len(SHOTS))]
