@@ -3,16 +3,15 @@
     python -m tests.bench.transplant_ablation data --weights models/pretrained/mobilenet_v3_small.pth
 
 `data` is what the pipeline leaves after `cut_out` (photos.csv, tasks.json, folds.csv, crops, mattes). With
-`--thin 0.08` the oldest people of each fold are cut down, at random by seed, until they are 8% of the people learnt
-from, as in the competition; those cut out still count where their fold is held out. The network is a frozen backbone
-with a small head, so that a table takes minutes: it says whether the pictures carry something, not how good a
+`--thin 0.08` people of the oldest class are left out of the training, at random by seed, until they are 8% of the
+training people of each fold, as in the competition; they are still scored where their fold is held out. The network is
+a frozen backbone with a small head, so that a table takes minutes: it shows whether the pictures help, not how good a
 classifier can be.
 """
 
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +20,12 @@ import pandas as pd
 import torch
 
 from visage.formats.shards import write_shards
+from visage.formats.tables import read_folds, read_photos
 from visage.formats.tasks import Task, read_tasks
 from visage.learning.cross_validation import build_training_data, channel_statistics, make_heads, to_device
 from visage.learning.dataset import FoldDataset, build_dataset
 from visage.learning.training import fit, frozen_features, predict_logits
-from visage.networks.images import ImageArray, Preprocessing, read_images, read_transplant_images
+from visage.networks.images import ImageArray, read_images, read_transplant_images
 from visage.networks.network import build_network
 from visage.networks.recipe import TrainParams
 from visage.runtime.memo import Memo
@@ -38,141 +38,151 @@ from visage.transplants.picture_set import (
     read_stored_faces,
 )
 
-NOBODY = -2  # in place of the fold that alone may learn from a row
-MADE = TransplantParams(
-    method="forehead", blend="feather", match=True, per_donor=4, target_share=0.25, max_tilt=15, max_turn=0.3, max_size=1.5,
-    max_error=0.12, seed=0,
+NO_FOLD = -2  # as `only_fold` of a row: no fold's network learns from it
+TRANSPLANT = TransplantParams(
+    method="forehead", blend="feather", match=True, per_donor=4, target_share=0.25, max_tilt=15, max_turn=0.3,
+    max_size=1.5, max_error=0.12, seed=0,
 )  # fmt: skip
 RECIPE = TrainParams(
-    height=128, width=128, keep="all", fill=(0, 0, 0), standardise="imagenet",
+    height=128, width=128, trim=0.0, keep="all", fill=(0, 0, 0), standardise="imagenet",
     backbone="mobilenet_v3_small", weights="imagenet", unfreeze="head", hidden=(64,), dropout=0.3, joint=False,
     head="classes", label_sigma=3.0, old_from=None, focal=0.0, smoothing=0.05, class_weights="none", f1_weight=0.0,
-    sampling="balanced", flip=0.5, shift=0, scale=0, rotate=0, jitter=0, noise=0, blur=0, erase=0, mix_probability=0, mixup=0,
-    cutmix=0, epochs=25, batch=64, optimizer="adamw", lr=0.001, backbone_lr_scale=1.0, weight_decay=0.01, warmup=0.05,
-    clip=1.0, ema=0.0, early_stop="none", patience=5, validation_share=0.15, eval_every=0, precision="float32", compile=False,
-    seed=0,
+    sampling="balanced", flip=0.5, shift=0, scale=0, rotate=0, jitter=0, noise=0, blur=0, erase=0,
+    mix_probability=0, mixup=0, cutmix=0, epochs=25, batch=64, optimizer="adamw", lr=0.001, backbone_lr_scale=1.0,
+    weight_decay=0.01, warmup=0.05, clip=1.0, ema=0.0, early_stop="none", patience=5, validation_share=0.15,
+    eval_every=0, precision="float32", compile=False, seed=0,
 )  # fmt: skip
 
 
-def thinned(faces: pd.DataFrame, age: Task, share: float, seed: int) -> set[str]:
-    """People of the oldest class whom nobody learns from, so that in each fold they are this share of the rest."""
-    people, rng, out = faces.drop_duplicates("person").sort_values("person"), np.random.default_rng(seed), set()
+def choose_left_out(faces: pd.DataFrame, age: Task, share: float, seed: int) -> set[str]:
+    """People of the oldest class to leave out, so that it is this share of each fold; nobody for a share of 0."""
+    people, rng = faces.drop_duplicates("person").sort_values("person"), np.random.default_rng(seed)
+    left_out: set[str] = set()
     for _, members in people.groupby("fold"):
         old = members.loc[members[age.name] == age.classes[-1], "person"].to_numpy()
-        kept = max(1, round(share / (1 - share) * (len(members) - len(old)))) if share else len(old)
-        out |= set(rng.permutation(old)[kept:])
-    return out
+        count = max(1, round(share / (1 - share) * (len(members) - len(old)))) if share else len(old)
+        left_out |= set(rng.permutation(old)[count:])
+    return left_out
 
 
-def synthetic(
-    faces: pd.DataFrame, tasks: Sequence[Task], params: TransplantParams, data: Path, look: Preprocessing
-) -> ImageArray:
-    """The transplants that these faces give."""
-    plan = pair_faces(faces, tasks, params)
-    parts = dict(read_stored_faces(data / "crops", data / "mattes", {*plan["donor"], *plan["receiver"]}))
-    with tempfile.TemporaryDirectory() as folder, Memo("ablation", folder=Path(folder) / "memo") as memo:
-        rows = make_transplants(plan, faces, tasks, params, parts, memo)
-        write_shards(Path(folder) / "made", rows, list_columns(tasks))
-        return read_transplant_images(Path(folder) / "made", look, tasks)
-
-
-class Examiner:
-    """Learns and judges the same photos again and again; what the backbone sees in them is kept."""
+class Experiment:
+    """The photos of `data` with a frozen backbone; the features of the crops are computed once for all runs."""
 
     def __init__(self, data: Path, recipe: TrainParams) -> None:
-        self.tasks, self.recipe = read_tasks(data / "tasks.json"), recipe
+        self.data, self.recipe = data, recipe
+        self.tasks = read_tasks(data / "tasks.json")
         self.age = find_age_task(self.tasks)
-        self.photos = pd.read_csv(data / "photos.csv", dtype={"person": str})
-        self.folds = pd.read_csv(data / "folds.csv", dtype={"person": str})
-        self.look = Preprocessing(recipe.height, recipe.width)
-        self.crops = read_images(data / "crops", data / "mattes", self.look)
+        self.photos, self.folds = read_photos(data / "photos.csv"), read_folds(data / "folds.csv")
+        self.crops = read_images(data / "crops", data / "mattes", recipe.preprocessing)
+        dataset, no_rows = self.build_dataset(None), np.arange(0)
         torch.manual_seed(0)
-        self.network = build_network(recipe, make_heads(self.course(None), np.arange(0), recipe))
-        self.network.standardise(*channel_statistics(self.course(None), np.arange(0), recipe))
-        self.seen = self.sights(self.crops)
+        self.network = build_network(recipe, make_heads(dataset, no_rows, recipe))
+        self.network.set_channel_stats(*channel_statistics(dataset, no_rows, recipe))
+        self.crop_features = self.extract_features(self.crops)
 
-    def sights(self, album: ImageArray) -> torch.Tensor:
-        return frozen_features(self.network, to_device(album.pixels, "cpu"), self.recipe)
+    def extract_features(self, images: ImageArray) -> torch.Tensor:
+        return frozen_features(self.network, to_device(images.pixels, "cpu"), self.recipe)
 
-    def course(self, made: ImageArray | None) -> FoldDataset:
-        return build_dataset(self.photos, self.folds, [self.age], self.crops, made)
+    def build_dataset(self, transplants: ImageArray | None) -> FoldDataset:
+        return build_dataset(self.photos, self.folds, [self.age], self.crops, transplants)
 
-    def scores(self, made: ImageArray | None, left_out: set[str], seed: int) -> dict[str, float]:
-        """Out of fold, on everybody's true photos."""
-        both, recipe = self.course(made), replace(self.recipe, seed=seed)
-        both.rows.loc[both.rows["person"].isin(left_out), "only"] = NOBODY
-        features = self.seen
-        if made is not None and len(made.rows):
-            features = torch.cat([features, self.sights(made)])
-        both = replace(both, album=replace(both.album, pixels=both.album.pixels[:0]))  # the features stand in for them
-        chances = np.full((len(both.rows), len(self.age.classes)), np.nan)
-        for fold in both.folds:
-            rows, heads = both.seen(fold), make_heads(both, both.seen(fold), recipe)
-            torch.manual_seed(seed * 100 + fold)
-            network = build_network(recipe, heads, weights=False)
-            taught = replace(
-                build_training_data(both, network, heads, recipe.replace(unfreeze="all"), "cpu"), features=features
-            )
-            list(fit(network, taught, torch.from_numpy(rows), heads, recipe, seed=seed * 100 + fold))
-            held = both.held_out(fold)
-            chances[held] = predict_logits(network, taught, torch.from_numpy(held), recipe)[0].softmax(1).numpy()
-        judged = ~np.isnan(chances[:, 0])
-        rows = both.rows[judged]
-        return figures(rows[self.age.name].to_numpy(), chances[judged], rows["fold"].to_numpy())
+    def make_transplants(self, faces: pd.DataFrame, params: TransplantParams) -> ImageArray:
+        """The transplants of these faces."""
+        plan = pair_faces(faces, self.tasks, params)
+        photos = {*plan["donor"], *plan["receiver"]}
+        stored_faces = dict(read_stored_faces(self.data / "crops", self.data / "mattes", photos))
+        with tempfile.TemporaryDirectory() as folder, Memo("ablation", folder=Path(folder) / "memo") as memo:
+            rows = make_transplants(plan, faces, self.tasks, params, stored_faces, memo)
+            write_shards(Path(folder) / "transplants", rows, list_columns(self.tasks))
+            return read_transplant_images(Path(folder) / "transplants", self.recipe.preprocessing, self.tasks)
+
+    def cross_validate(self, transplants: ImageArray, left_out: set[str], seed: int) -> dict[str, float]:
+        """Scores of the held-out photos, none of which is a transplant; `left_out` are people not to learn from."""
+        dataset, recipe = self.build_dataset(transplants), self.recipe.replace(seed=seed)
+        dataset.rows.loc[dataset.rows["person"].isin(left_out), "only_fold"] = NO_FOLD
+        features = self.crop_features
+        if len(transplants.rows):
+            features = torch.cat([features, self.extract_features(transplants)])
+        probabilities = np.full((len(dataset.rows), len(self.age.classes)), np.nan)
+        for fold in dataset.folds:
+            probabilities[dataset.held_out_rows(fold)] = self.predict_fold(dataset, fold, features, recipe)
+        is_scored = ~np.isnan(probabilities[:, 0])
+        rows = dataset.rows[is_scored]
+        return score_oldest(rows[self.age.name].to_numpy(), probabilities[is_scored], rows["fold"].to_numpy())
+
+    def predict_fold(self, dataset: FoldDataset, fold: int, features: torch.Tensor, recipe: TrainParams) -> np.ndarray:
+        """Probabilities of the fold's held-out rows, from a head trained on the others."""
+        rows, seed = dataset.train_rows(fold), recipe.seed * 100 + fold
+        heads = make_heads(dataset, rows, recipe)
+        torch.manual_seed(seed)
+        network = build_network(recipe, heads, weights=False)
+        no_pixels = replace(dataset.images, pixels=dataset.images.pixels[:0])  # the features stand in for them
+        without_features = recipe.replace(unfreeze="all")  # or they would be computed again
+        data = build_training_data(replace(dataset, images=no_pixels), network, heads, without_features, "cpu")
+        data = replace(data, features=features)
+        list(fit(network, data, torch.from_numpy(rows), recipe, seed=seed))
+        held_out = torch.from_numpy(dataset.held_out_rows(fold))
+        return predict_logits(network, data, held_out, recipe)[0].softmax(1).numpy()
 
 
-def figures(true: np.ndarray, chances: np.ndarray, folds: np.ndarray) -> dict[str, float]:
+def score_oldest(truth: np.ndarray, probabilities: np.ndarray, folds: np.ndarray) -> dict[str, float]:
     """Of the oldest class: F1, recall and precision of the likeliest class; F1 where its threshold was tuned on the
-    other folds; average precision, which knows no threshold. Of all classes: macro F1."""
-    classes, said = chances.shape[1], chances.argmax(1)
-    hits = np.array([((true == c) & (said == c)).sum() for c in range(classes)])
-    asked, given = (np.maximum(np.bincount(codes, minlength=classes), 1) for codes in (true, said))
-    old, score = true == classes - 1, chances[:, -1]
-    tuned = np.concatenate([[old[folds == k], score[folds == k] >= best(old[folds != k], score[folds != k])]
-                            for k in np.unique(folds)], axis=1)  # fmt: skip
-    right = old[np.argsort(-score, kind="stable")]
-    told = {
-        "f1": (2 * hits / (asked + given))[-1],
-        "recall": (hits / asked)[-1],
-        "precision": (hits / given)[-1],
-        "f1_tuned": 2 * tuned.all(0).sum() / tuned.sum(),
-        "ap": (right * np.cumsum(right) / np.arange(1, len(right) + 1)).sum() / right.sum(),
-        "macro_f1": (2 * hits / (asked + given)).mean(),
+    other folds; average precision, which needs no threshold. Of all classes: macro F1."""
+    classes, answers = probabilities.shape[1], probabilities.argmax(1)
+    hits = np.array([((truth == c) & (answers == c)).sum() for c in range(classes)])
+    support, answer_counts = (np.maximum(np.bincount(codes, minlength=classes), 1) for codes in (truth, answers))
+    old, score = truth == classes - 1, probabilities[:, -1]
+    tuned = np.zeros(len(old), bool)
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        tuned[held_out] = score[held_out] >= best_threshold(old[~held_out], score[~held_out])
+    ranked = old[np.argsort(-score, kind="stable")]
+    scores = {
+        "f1": (2 * hits / (support + answer_counts))[-1],
+        "recall": (hits / support)[-1],
+        "precision": (hits / answer_counts)[-1],
+        "f1_tuned": 2 * (old & tuned).sum() / (old.sum() + tuned.sum()),
+        "ap": (ranked * np.cumsum(ranked) / np.arange(1, len(ranked) + 1)).sum() / ranked.sum(),
+        "macro_f1": (2 * hits / (support + answer_counts)).mean(),
     }
-    return {name: round(float(value), 4) for name, value in told.items()}
+    return {name: round(float(value), 4) for name, value in scores.items()}
 
 
-def best(old: np.ndarray, score: np.ndarray) -> float:
+def best_threshold(old: np.ndarray, score: np.ndarray) -> float:
     """The threshold of the highest F1."""
     order = np.argsort(-score, kind="stable")
     f1 = 2 * np.cumsum(old[order]) / (np.arange(1, len(old) + 1) + old.sum())
     return float(score[order][f1.argmax()])
 
 
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--weights", default="imagenet", help="as train.weights")
+    parser.add_argument("--thin", type=float, default=0.0, help="the oldest people's share; 0: leave nobody out")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", default=["none", "forehead", "half_face"])
+    parser.add_argument("--sampling", default="balanced", choices=["balanced", "shuffled"])
+    parser.add_argument("--set", nargs="*", default=[], help="transplant keys, such as per_donor=8")
+    return parser.parse_args()
+
+
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data", type=Path)
-    words.add_argument("--weights", default="imagenet", help="as train.weights")
-    words.add_argument("--thin", type=float, default=0.0, help="the oldest people's share; 0: as they are")
-    words.add_argument("--seeds", type=int, default=5)
-    words.add_argument("--methods", nargs="+", default=["none", "forehead", "half_face"])
-    words.add_argument("--sampling", default="balanced", choices=["balanced", "shuffled"])
-    words.add_argument("--set", nargs="*", default=[], help="transplant keys, such as per_donor=8")
-    asked = words.parse_args()
-    examiner = Examiner(asked.data, RECIPE.replace(weights=asked.weights, sampling=asked.sampling))
-    faces = read_face_table(asked.data / "photos.csv", asked.data / "folds.csv", asked.data / "crops")
+    arguments = parse_arguments()
+    data, pairs = arguments.data, [pair.split("=") for pair in arguments.set]
+    changes = {key: json.loads(value) for key, value in pairs}
+    experiment = Experiment(data, RECIPE.replace(weights=arguments.weights, sampling=arguments.sampling))
+    faces = read_face_table(data / "photos.csv", data / "folds.csv", data / "crops")
     with tempfile.TemporaryDirectory() as folder, Memo("ablation", folder=Path(folder)) as memo:
-        faces = measure_foreheads(faces, asked.data / "crops", asked.data / "mattes", memo)
-    changes = {key: json.loads(value) for key, value in (pair.split("=") for pair in asked.set)}
+        faces = measure_foreheads(faces, data / "crops", data / "mattes", memo)
     rows = []
-    for seed in range(asked.seeds):
-        left_out = thinned(faces, examiner.age, asked.thin, seed)
-        donors = faces[~faces["person"].isin(left_out)]
-        for method in asked.methods:
-            params = MADE.replace(method=method, seed=seed, **changes)
-            made = synthetic(donors, examiner.tasks, params, asked.data, examiner.look)
-            scores = examiner.scores(made, left_out, seed)
-            rows.append({"method": method, "seed": seed, "made": len(made.rows)} | scores)
+    for seed in range(arguments.seeds):
+        left_out = choose_left_out(faces, experiment.age, arguments.thin, seed)
+        for method in arguments.methods:
+            params = TRANSPLANT.replace(method=method, seed=seed, **changes)
+            transplants = experiment.make_transplants(faces[~faces["person"].isin(left_out)], params)
+            scores = experiment.cross_validate(transplants, left_out, seed)
+            rows.append({"method": method, "seed": seed, "made": len(transplants.rows)} | scores)
             print(json.dumps(rows[-1]), flush=True)
     table = pd.DataFrame(rows).drop(columns="seed").groupby("method", sort=False).agg(["mean", "std"])
     print(table.round(3).to_string())
