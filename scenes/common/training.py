@@ -21,7 +21,7 @@ PREFETCH = 3  # batches that are being made while one is trained on
 WARMUP_STEPS = 100  # of the learning rate
 EMA_DECAY = 0.995  # of the averaged weights
 MAX_GRADIENT_NORM = 10
-REPORT_EVERY = 100  # steps
+REPORT_EVERY = 20  # steps
 
 Sample = TypeVar("Sample")
 
@@ -51,7 +51,7 @@ def fit(
     compute_loss: Callable[[nn.Module, list[Sample]], Tensor],
     params: TrainingParams,
 ) -> Iterator[tuple[int, float, nn.Module]]:
-    """(step, mean loss since the last report, the network with averaged weights) every REPORT_EVERY steps and last."""
+    """Every REPORT_EVERY steps and after the last: (steps since, their mean loss, the network of averaged weights)."""
     network = network.to(memory_format=torch.channels_last).train()
     average = copy.deepcopy(network).eval()
     optimizer = build_optimizer(network, params)
@@ -67,7 +67,7 @@ def fit(
         update_average(average, network, decay=min(EMA_DECAY, step / (step + 9)))
         losses.append(loss.item())
         if step % REPORT_EVERY == 0 or step == params.steps:
-            yield step, float(np.mean(losses)), average
+            yield len(losses), float(np.mean(losses)), average
             losses.clear()
 
 

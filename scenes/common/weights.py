@@ -28,7 +28,7 @@ def write_onnx(
     """The network with one input named `input`; `axes` names the axes of any size, by input or output."""
     with replace_file(path) as part, warnings.catch_warnings():
         # The older exporter, on purpose: it needs no further package, and folds the norms into the convolutions.
-        warnings.filterwarnings("ignore", message=".*legacy TorchScript-based ONNX export", category=DeprecationWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             network.eval(),
             (example,),

@@ -4,17 +4,17 @@ from pathlib import Path
 
 from common.drawing import DrawParams, draw_portraits
 from common.portraits import write_portraits
-from tqdm import tqdm
 
 from visage.runtime.parallel import count_workers
 from visage.runtime.params import load
+from visage.runtime.progress import track
 from visage.runtime.stage import run
 
 
 def main(portraits: Path) -> None:
     params = load(DrawParams, "draw")
     images = draw_portraits(params, count_workers())
-    write_portraits(portraits, tqdm(images, "draw", params.people + params.crowds, unit=" portraits"))
+    write_portraits(portraits, track(images, "draw", params.people + params.crowds, "portraits"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train the face detector on street scenes and drawn portraits; prints its losses, writes the averaged weights."""
+"""Train the face detector on street scenes and drawn portraits, and keep the averaged weights."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from detector.samples import AnnotatedImage, make_sample
 from detector.training import TrainDetectorParams, annotate, batch_loss
 
 from visage.runtime.params import load
+from visage.runtime.progress import Progress
 from visage.runtime.stage import run
 
 
@@ -25,9 +26,10 @@ def main(scenes: Path, portraits: Path, weights: Path) -> None:
         return make_sample(groups, shares, size, rng)
 
     make_deterministic(params.seed)
-    for step, loss, average in fit(Detector(), draw_sample, batch_loss, params):
-        print(f"{step}/{params.steps} loss {loss:.3f}", flush=True)
-        save_weights(average, weights)
+    with Progress("train_detector", params.steps, "steps") as progress:
+        for steps, loss, average in fit(Detector(), draw_sample, batch_loss, params):
+            progress.update(steps, f"loss {loss:.3f}")
+            save_weights(average, weights)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train the matting network on drawn portraits; prints its losses, writes the averaged weights."""
+"""Train the matting network on drawn portraits, and keep the averaged weights."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from matting.samples import make_sample
 from matting.training import TrainMattingParams, batch_loss
 
 from visage.runtime.params import load
+from visage.runtime.progress import Progress
 from visage.runtime.stage import run
 
 
@@ -24,9 +25,10 @@ def main(scenes: Path, portraits: Path, weights: Path) -> None:
         return make_sample(people, backgrounds, params.scene_share, size, rng)
 
     make_deterministic(params.seed)
-    for step, loss, average in fit(Matting(), draw_sample, batch_loss, params):
-        print(f"{step}/{params.steps} loss {loss:.3f}", flush=True)
-        save_weights(average, weights)
+    with Progress("train_matting", params.steps, "steps") as progress:
+        for steps, loss, average in fit(Matting(), draw_sample, batch_loss, params):
+            progress.update(steps, f"loss {loss:.3f}")
+            save_weights(average, weights)
 
 
 if __name__ == "__main__":
