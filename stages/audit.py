@@ -9,12 +9,12 @@ from visage.runtime.params import load
 from visage.runtime.stage import run
 
 
-def main(photos: Path, tasks: Path, answers: Path, doubts: Path) -> None:
+def main(photos: Path, tasks: Path, answers: Path, issues: Path) -> None:
     params = load(AuditParams, "audit")
-    issues = find_label_issues(read_train_photos(photos), read_answers(answers), read_tasks(tasks), params.share)
-    issues.to_csv(doubts, index=False)
-    likely = issues[issues["confidence"].astype(float) > 0.5]
-    print(f"{issues['source'].nunique()} doubts, of which {likely['source'].nunique()} are likely mistakes")
+    rows = find_label_issues(read_train_photos(photos), read_answers(answers), read_tasks(tasks), params.share)
+    rows.to_csv(issues, index=False)
+    likely = rows[rows["confidence"].astype(float) > 0.5]
+    print(f"{rows['source'].nunique()} doubted labels, of which {likely['source'].nunique()} are likely mistakes")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from visage.runtime.stage import run
 
 def main(answers: Path, photos: Path, tasks_file: Path, raw: Path, submission: Path, key: Path) -> None:
     tasks, table = read_tasks(tasks_file), read_photos(photos)
-    wanted, form = read_form(raw, table)
-    filled = fill_form(read_answers(answers), wanted, tasks, form=form)
-    scores = score_key(raw, filled, tasks)
-    write_submission(submission, filled)
+    form, form_file = read_form(raw, table)
+    rows = fill_form(read_answers(answers), form, tasks, file=form_file)
+    scores = score_key(raw, rows, tasks)
+    write_submission(submission, rows)
     key.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    print(compare_counts(filled, table, tasks))
+    print(compare_counts(rows, table, tasks))
     print(f"joint macro F1 on the key: {scores['joint']['macro_f1']:.4f}" if "joint" in scores else scores["reason"])
 
 

@@ -1,21 +1,24 @@
 import numpy as np
 import pytest
-from sklearn import metrics
+from sklearn import calibration, metrics
 
-from tests.drawn_ballots import AGE, COMPETITION, GENDER, MASK
+from tests.drawn_members import AGE, COMPETITION, GENDER, MASK
 from visage import scores
 from visage.formats.tasks import joint_class_names, joint_codes, split_joint_codes
 
 
-def answers(seed=0, photos=500, classes=6):
+def draw_answers(seed=0, photos=500, classes=6):
+    """True classes of unequal size, and answers of which two in three are right."""
     rng = np.random.default_rng(seed)
     truth = rng.choice(classes, photos, p=np.arange(1, classes + 1) / np.arange(1, classes + 1).sum())
     return truth, np.where(rng.random(photos) < 0.6, truth, rng.integers(0, classes, photos))
 
 
-def probabilities(seed=0, photos=400, classes=4):
-    p = np.random.default_rng(seed).dirichlet(np.ones(classes), photos)
-    return p, np.array([np.random.default_rng(i).choice(classes, p=row) for i, row in enumerate(p)])
+def draw_calibrated(seed=0, photos=400, classes=4):
+    """Probabilities, and true classes that come up as often as they say."""
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.ones(classes), photos)
+    return probabilities, (rng.random((photos, 1)) > probabilities.cumsum(1)).sum(1)
 
 
 def test_the_joint_code_is_the_competitions_in_both_directions():
@@ -34,8 +37,8 @@ def test_the_joint_code_is_the_competitions_in_both_directions():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_macro_f1_is_scikit_learns_also_where_classes_are_missing_on_either_side(seed):
-    truth, answer = answers(seed, photos=12, classes=9)
-    assert scores.macro_f1(truth, answer) == pytest.approx(metrics.f1_score(truth, answer, average="macro"))
+    truth, answers = draw_answers(seed, photos=12, classes=9)
+    assert scores.macro_f1(truth, answers) == pytest.approx(metrics.f1_score(truth, answers, average="macro"))
 
 
 def test_macro_f1_by_hand():
@@ -44,81 +47,107 @@ def test_macro_f1_by_hand():
 
 
 def test_the_listed_f1_are_scikit_learns_and_their_mean_is_the_macro_f1():
-    truth, answer = answers()
-    card = scores.class_scores(truth, answer, list("abcdef"))
-    expected = metrics.precision_recall_fscore_support(truth, answer)
-    assert list(card["f1"].values()) == pytest.approx(list(expected[2]))
-    assert list(card["support"].values()) == expected[3].tolist()
+    truth, answers = draw_answers()
+    card = scores.class_scores(truth, answers, list("abcdef"))
+    assert list(card["f1"].values()) == pytest.approx(list(metrics.f1_score(truth, answers, average=None)))
+    assert list(card["support"].values()) == np.bincount(truth).tolist()
     assert card["macro_f1"] == pytest.approx(np.mean(list(card["f1"].values())))
-    assert card["accuracy"] == pytest.approx(metrics.accuracy_score(truth, answer))
+    assert card["accuracy"] == pytest.approx(metrics.accuracy_score(truth, answers))
 
 
 def test_the_log_loss_is_scikit_learns_and_one_sure_mistake_does_not_cost_infinity():
-    p, truth = probabilities()
+    p, truth = draw_calibrated()
     assert scores.nll(p, truth).mean() == pytest.approx(metrics.log_loss(truth, p, labels=range(4)))
     assert scores.nll(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(-np.log(scores.MIN_PROBABILITY))
 
 
-def test_the_calibration_error_is_the_one_counted_bin_by_bin():
-    p, truth = probabilities()
+def test_the_bins_are_those_of_scikit_learns_calibration_curve():
+    p, truth = draw_calibrated()
     confidence, right = p.max(1), p.argmax(1) == truth
-    error = 0.0
-    for i in range(scores.CALIBRATION_BINS):
-        inside = (confidence > i / scores.CALIBRATION_BINS) & (confidence <= (i + 1) / scores.CALIBRATION_BINS)
-        if inside.any():
-            error += inside.sum() * abs(right[inside].mean() - confidence[inside].mean()) / len(truth)
-    assert scores.calibration_error(confidence, right) == pytest.approx(error)
+    accuracy, mean_confidence = calibration.calibration_curve(right, confidence, n_bins=scores.CALIBRATION_BINS)
+    bins = scores.reliability(confidence, right)
+    assert bins["accuracy"].to_numpy() == pytest.approx(accuracy)
+    assert bins["confidence"].to_numpy() == pytest.approx(mean_confidence)
+    assert bins["photos"].sum() == len(truth)
 
 
-def test_one_who_is_always_sure_and_half_right_is_half_wrong_in_calibration():
+def test_the_border_of_two_bins_belongs_to_the_lower_one_and_nought_to_the_first():
+    width = 1 / scores.CALIBRATION_BINS
+    bins = scores.reliability(np.array([0.0, width, width + 1e-9, 1.0]), np.ones(4))
+    assert bins["photos"].tolist() == [2, 1, 1]
+
+
+def test_the_calibration_error_is_the_mean_distance_of_the_bins_weighted_by_their_photos():
+    p, truth = draw_calibrated()
+    confidence, right = p.max(1), p.argmax(1) == truth
+    place = np.ceil(confidence * scores.CALIBRATION_BINS)
+    distances = [abs((right[place == i] - confidence[place == i]).sum()) for i in np.unique(place)]
+    assert scores.calibration_error(confidence, right) == pytest.approx(sum(distances) / len(truth))
+
+
+def test_full_confidence_and_half_right_is_a_calibration_error_of_one_half():
     assert scores.calibration_error(np.ones(10), np.arange(10) < 5) == pytest.approx(0.5)
 
 
 def test_every_point_of_the_precision_recall_curve_is_on_scikit_learns():
-    p, truth = probabilities()
+    p, truth = draw_calibrated()
     values, positive = np.round(p[:, 0], 2), truth == 0  # rounded: many photos share a threshold
-    mine = scores.precision_recall(values, positive)
+    curve = scores.precision_recall(values, positive)
     precision, recall, thresholds = metrics.precision_recall_curve(positive, values)
-    theirs = {t: (pr, r) for t, pr, r in zip(thresholds, precision, recall, strict=False)}
-    for row in mine.itertuples():
-        assert (row.precision, row.recall) == pytest.approx(theirs[row.threshold])
-    assert mine["recall"].is_monotonic_increasing and mine["recall"].iloc[-1] == 1
+    expected = {t: (p, r) for t, p, r in zip(thresholds, precision, recall, strict=False)}
+    for row in curve.itertuples():
+        assert (row.precision, row.recall) == pytest.approx(expected[row.threshold])
+    assert curve["recall"].is_monotonic_increasing and curve["recall"].iloc[-1] == 1
+
+
+def test_the_curve_has_the_first_threshold_that_reaches_each_level_of_recall():
+    p, truth = draw_calibrated(photos=5000)
+    curve = scores.precision_recall(p[:, 0], truth == 0, points=20)
+    _, recall, thresholds = metrics.precision_recall_curve(truth == 0, p[:, 0])
+    levels = np.arange(1, 21) / 20
+    expected = [thresholds[recall[:-1] >= level - 1e-12].max() for level in levels]
+    assert curve["threshold"].tolist() == expected
 
 
 def test_the_curve_of_a_class_that_never_occurs_has_no_recall():
     assert (scores.precision_recall(np.array([0.2, 0.7]), np.array([False, False]))["recall"] == 0).all()
 
 
-def test_resampled_f1_is_the_f1_of_the_drawn_peoples_photos():
-    truth, answer = answers(photos=60)
+def test_resampled_f1_is_the_f1_of_all_photos_of_people_drawn_with_replacement():
+    truth, answers = draw_answers(photos=60)
     people = np.repeat(np.arange(20), 3)
-    drawn = scores.resampled_f1(truth, answer, people, resamples=5, seed=3)
     rng = np.random.default_rng(3)
-    for value in drawn:
-        photos = np.concatenate([np.flatnonzero(people == one) for one in rng.integers(20, size=20)])
-        assert value == pytest.approx(metrics.f1_score(truth[photos], answer[photos], average="macro"))
+    for value in scores.resampled_f1(truth, answers, people, resamples=5, seed=3):
+        photos = np.concatenate([np.flatnonzero(people == person) for person in rng.integers(20, size=20)])
+        assert value == pytest.approx(metrics.f1_score(truth[photos], answers[photos], average="macro"))
 
 
 def test_a_thousand_joint_classes_are_resampled_in_chunks_to_the_same_result(monkeypatch):
-    truth, answer = answers(photos=300, classes=40)
+    truth, answers = draw_answers(photos=300, classes=40)
     people = np.repeat(np.arange(100), 3)
-    whole = scores.resampled_f1(truth, answer, people, resamples=50, seed=0)
+    in_one_chunk = scores.resampled_f1(truth, answers, people, resamples=50, seed=0)
     monkeypatch.setattr(scores, "CHUNK", 7)
-    assert np.allclose(scores.resampled_f1(truth, answer, people, resamples=50, seed=0), whole)
+    assert np.allclose(scores.resampled_f1(truth, answers, people, resamples=50, seed=0), in_one_chunk)
 
 
-def test_the_interval_covers_the_score_of_the_whole_world():
-    """A person's photos fall together, so an interval that draws photos would be too narrow, and fails this test."""
+def test_the_interval_holds_the_middle_of_the_values():
+    assert scores.percentile_interval(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+    assert scores.percentile_interval(np.arange(1001.0)) == pytest.approx((25, 975))
+
+
+def test_the_interval_covers_the_score_of_the_whole_population():
+    """All photos of a person are right or wrong together, so an interval that draws photos would be too narrow."""
     rng = np.random.default_rng(0)
-    covered = narrow = 0
-    truth_of = lambda n: np.repeat(rng.integers(0, 3, n), 7)  # noqa: E731
-    says = lambda t: np.where(np.repeat(rng.random(len(t) // 7) < 0.7, 7), t, (t + 1) % 3)  # noqa: E731
+    covered = covered_by_photos = 0
+    people = np.repeat(np.arange(120), 7)
     for seed in range(150):
-        truth = truth_of(120)
-        answer, people = says(truth), np.repeat(np.arange(120), 7)
-        low, high = scores.interval(scores.resampled_f1(truth, answer, people, resamples=200, seed=seed))
+        truth, right = rng.integers(0, 3, 120)[people], (rng.random(120) < 0.7)[people]
+        answers = np.where(right, truth, (truth + 1) % 3)
+        draws = {"resamples": 200, "seed": seed}
+        low, high = scores.percentile_interval(scores.resampled_f1(truth, answers, people, **draws))
         covered += low <= 0.7 <= high  # with three classes alike, macro F1 is the share of right people
-        low, high = scores.interval(scores.resampled_f1(truth, answer, np.arange(len(truth)), resamples=200, seed=seed))
-        narrow += low <= 0.7 <= high
+        photos = np.arange(len(truth))
+        low, high = scores.percentile_interval(scores.resampled_f1(truth, answers, photos, **draws))
+        covered_by_photos += low <= 0.7 <= high
     assert covered >= 0.88 * 150
-    assert narrow < 0.75 * 150
+    assert covered_by_photos < 0.75 * 150

@@ -88,18 +88,18 @@ def scores(cases: Examples, members: Sequence[dict], params: EnsembleParams, key
         held, evals = (np.stack([member[task.name][part] for member in members]) for part in (0, 1))
         said.append(MemberPredictions(task, tuple(str(place) for place in range(len(members))), held, evals))
     verdict = fit_ensemble(said, cases, params)
-    told = {t.name: macro_f1(truth, a) for t, truth, a in zip(cases.tasks, cases.truth, verdict.argmax, strict=True)}
+    told = {t.name: macro_f1(truth, a) for t, truth, a in zip(cases.tasks, cases.truth, verdict.argmax_answers, strict=True)}
     true = joint_codes(cases.truth, cases.tasks)
-    told["joint"] = macro_f1(true, joint_codes(verdict.argmax, cases.tasks))
+    told["joint"] = macro_f1(true, joint_codes(verdict.argmax_answers, cases.tasks))
     told["joint, rule"] = macro_f1(true, joint_codes(verdict.answers, cases.tasks))
     if key:
-        told |= {f"key {name}": score for name, score in on_key(cases, verdict.eval_answers, key).items()}
+        told |= {f"key {name}": score for name, score in on_key(cases, verdict.test_answers, key).items()}
     return {name: round(float(score), 4) for name, score in told.items()}
 
 
 def on_key(cases: Examples, answers: Sequence[np.ndarray], key: Path) -> dict[str, float]:
     known = pd.read_csv(key).set_index("ImageID")["ans"]
-    true = known.loc[[Path(photo).name for photo in cases.evals]].to_numpy()
+    true = known.loc[[Path(photo).name for photo in cases.test_photos]].to_numpy()
     found = {"joint": macro_f1(true, joint_codes(answers, cases.tasks))}
     for task, answer, truth in zip(cases.tasks, answers, split_joint_codes(true, cases.tasks), strict=True):
         found[task.name] = macro_f1(truth, answer)

@@ -13,88 +13,89 @@ from visage.formats.tasks import joint_class_names, joint_codes
 from visage.scores import (
     AnswerSet,
     calibration_error,
-    interval,
     macro_f1,
     nll,
+    percentile_interval,
     precision_recall,
     reliability,
     resampled_f1,
-    score_card,
+    score_answers,
 )
 
 
-def build_answer_sets(verdict: EnsembleResult, cases: Examples) -> list[AnswerSet]:
+def build_answer_sets(result: EnsembleResult, examples: Examples) -> list[AnswerSet]:
     """One for each task, then the joint one. The joint probability is the product, so its loss is the sum."""
-    found = []
-    for task, truth, answer, p in zip(cases.tasks, cases.truth, verdict.answers, verdict.held_out, strict=True):
-        top = p.argmax(1)
-        found.append(AnswerSet(task.name, task.classes, truth, answer, nll(p, truth), p.max(1), top == truth))
-    return [
-        *found,
-        AnswerSet(
-            "joint",
-            joint_class_names(cases.tasks),
-            joint_codes(cases.truth, cases.tasks),
-            joint_codes(verdict.answers, cases.tasks),
-            np.sum([one.loss for one in found], axis=0),
-            np.prod([one.confidence for one in found], axis=0),
-            np.all([one.right for one in found], axis=0),
-        ),
+    task_sets = [
+        AnswerSet(task.name, task.classes, truth, answers, nll(p, truth), p.max(1), p.argmax(1) == truth)
+        for task, truth, answers, p in zip(examples.tasks, examples.truth, result.answers, result.held_out, strict=True)
     ]
+    joint_set = AnswerSet(
+        name="joint",
+        classes=joint_class_names(examples.tasks),
+        truth=joint_codes(examples.truth, examples.tasks),
+        answers=joint_codes(result.answers, examples.tasks),
+        loss=np.sum([task.loss for task in task_sets], axis=0),
+        confidence=np.prod([task.confidence for task in task_sets], axis=0),
+        right=np.all([task.right for task in task_sets], axis=0),
+    )
+    return [*task_sets, joint_set]
 
 
 def evaluate(
-    ballots: Sequence[MemberPredictions], verdict: EnsembleResult, cases: Examples, params: EnsembleParams
+    predictions: Sequence[MemberPredictions], result: EnsembleResult, examples: Examples, params: EnsembleParams
 ) -> dict:
     """`metrics/ensemble.json`."""
-    *tasks, joint = (
-        score_card(one, folds=cases.folds, swings=resampled_f1(one.truth, one.answer, cases.people, **params.draws))
-        for one in build_answer_sets(verdict, cases)
-    )
-    cards = {task.name: card for task, card in zip(cases.tasks, tasks, strict=True)}
+    cards = {}
+    for answer_set in build_answer_sets(result, examples):
+        f1_samples = resampled_f1(
+            answer_set.truth, answer_set.answers, examples.people, resamples=params.resamples, seed=params.seed
+        )
+        cards[answer_set.name] = score_answers(answer_set, folds=examples.folds, f1_samples=f1_samples)
     blends = {
-        said.task.name: blend_scores(said, truth, cases.folds, blend)
-        for said, truth, blend in zip(ballots, cases.truth, verdict.blends, strict=True)
+        own.task.name: blend_scores(own, truth, examples.folds, blend)
+        for own, truth, blend in zip(predictions, examples.truth, result.blends, strict=True)
     }
-    return round_numbers({"joint": joint, "tasks": cards, "blend": blends, "rule": rule_scores(verdict, cases, params)})
+    rule = rule_scores(result, examples, params)
+    return round_numbers({"joint": cards.pop("joint"), "tasks": cards, "blend": blends, "rule": rule})
 
 
-def blend_scores(said: MemberPredictions, truth: np.ndarray, folds: np.ndarray, blend: Blend) -> dict:
-    """The three ways of blending side by side, cross-fitted; each member alone as it came, and which is the best.
+def blend_scores(predictions: MemberPredictions, truth: np.ndarray, folds: np.ndarray, blend: Blend) -> dict:
+    """The three ways of blending side by side, cross-fitted; each member alone, not calibrated, and which is the best.
 
-    `raw` has the final weights without the temperature: what calibration was worth.
+    `raw` has the final weights without the temperature: the difference is what calibration gains.
     """
-    ways = {way: cross_fit_blend(said.held_out, truth, folds, way) for way in ("fitted", "mean", "best")}
-    ways["raw"] = Blend(blend.weights)(said.held_out)
+    blended = {way: cross_fit_blend(predictions.held_out, truth, folds, way) for way in ("fitted", "mean", "best")}
+    blended["raw"] = Blend(blend.weights)(predictions.held_out)
     members = {
         member: {"log_loss": nll(p, truth).mean(), "macro_f1": macro_f1(truth, p.argmax(1))}
-        for member, p in zip(said.members, said.held_out, strict=True)
+        for member, p in zip(predictions.members, predictions.held_out, strict=True)
     }
     return {
-        "weights": dict(zip(said.members, blend.weights, strict=True)),
+        "weights": dict(zip(predictions.members, blend.weights, strict=True)),
         "temperature": blend.temperature,
-        "log_loss": {way: nll(p, truth).mean() for way, p in ways.items()},
-        "ece": {way: calibration_error(p.max(1), p.argmax(1) == truth) for way, p in ways.items()},
+        "log_loss": {way: nll(p, truth).mean() for way, p in blended.items()},
+        "ece": {way: calibration_error(p.max(1), p.argmax(1) == truth) for way, p in blended.items()},
         "members": members,
         "best": max(members, key=lambda member: members[member]["macro_f1"]),
     }
 
 
-def rule_scores(verdict: EnsembleResult, cases: Examples, params: EnsembleParams) -> dict:
-    """What the offsets gain over the likeliest class in joint macro F1, cross-fitted, and whether they were taken."""
-    sizes = [len(task.classes) for task in cases.tasks]
-    gains = bootstrap_gains(cases.truth, verdict.offsets, verdict.argmax, cases.people, sizes=sizes, **params.draws)
-    true, nudged, plain = (joint_codes(p, cases.tasks) for p in (cases.truth, verdict.offsets, verdict.argmax))
-    low, high = interval(gains, 1 - 2 * GAIN_QUANTILE)
+def rule_scores(result: EnsembleResult, examples: Examples, params: EnsembleParams) -> dict:
+    """What the offsets gain over the likeliest class in joint macro F1, cross-fitted, and which rule was taken."""
+    truth = joint_codes(examples.truth, examples.tasks)
+    argmax_f1 = macro_f1(truth, joint_codes(result.argmax_answers, examples.tasks))
+    offsets_f1 = macro_f1(truth, joint_codes(result.offset_answers, examples.tasks))
+    gains = bootstrap_gains(result.offset_answers, result.argmax_answers, examples, params)
+    low, high = percentile_interval(gains, 1 - 2 * GAIN_QUANTILE)
     offsets = {
         task.name: dict(zip(task.classes, values, strict=True))
-        for task, values in zip(cases.tasks, verdict.rule.offsets, strict=True)
+        for task, values in zip(examples.tasks, result.rule.offsets, strict=True)
     }
     return {
-        "taken": "offsets" if any(np.any(values) for values in verdict.rule.offsets) else "argmax",
-        "argmax": macro_f1(true, plain),
-        "offsets": macro_f1(true, nudged),
-        "gain": macro_f1(true, nudged) - macro_f1(true, plain),
+        "taken": "offsets" if any(np.any(values) for values in result.rule.offsets) else "argmax",
+        "argmax": argmax_f1,
+        "offsets": offsets_f1,
+        "gain": offsets_f1 - argmax_f1,
         "gain_low": low,
         "gain_high": high,
         "nudges": offsets,
@@ -108,15 +109,18 @@ def round_numbers(tree: object) -> object:
     return round(float(tree), 6) if isinstance(tree, (float, np.floating)) else tree
 
 
-def plot_tables(verdict: EnsembleResult, cases: Examples) -> dict[str, pd.DataFrame]:
+def plot_tables(result: EnsembleResult, examples: Examples) -> dict[str, pd.DataFrame]:
     """`<kind>/<task or joint>` -> the rows that DVC draws; sorted, so that equal scores are equal files."""
     tables = {}
-    for one in build_answer_sets(verdict, cases):
-        order, names = np.lexsort((one.answer, one.truth)), np.array(one.classes, object)
-        pairs = {"actual": names[one.truth[order]], "predicted": names[one.answer[order]]}
-        tables[f"confusion/{one.name}"] = pd.DataFrame(pairs)
-        tables[f"reliability/{one.name}"] = reliability(one.confidence, one.right)
-    for task, truth, p in zip(cases.tasks, cases.truth, verdict.held_out, strict=True):
-        curves = [precision_recall(p[:, i], truth == i).assign(**{"class": c}) for i, c in enumerate(task.classes)]
+    for answer_set in build_answer_sets(result, examples):
+        order = np.lexsort((answer_set.answers, answer_set.truth))
+        names = np.array(answer_set.classes, object)
+        pairs = {"actual": names[answer_set.truth[order]], "predicted": names[answer_set.answers[order]]}
+        tables[f"confusion/{answer_set.name}"] = pd.DataFrame(pairs)
+        tables[f"reliability/{answer_set.name}"] = reliability(answer_set.confidence, answer_set.right)
+    for task, truth, p in zip(examples.tasks, examples.truth, result.held_out, strict=True):
+        curves = [
+            precision_recall(p[:, i], truth == i).assign(**{"class": name}) for i, name in enumerate(task.classes)
+        ]
         tables[f"precision_recall/{task.name}"] = pd.concat(curves, ignore_index=True)
     return tables

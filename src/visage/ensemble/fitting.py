@@ -1,8 +1,8 @@
-"""The members' ballots as one answer for every photo.
+"""The members' predictions as one answer for every photo.
 
 Whatever is fitted (weights, temperature, rule) is fitted on all folds but one to answer that one, and on all folds to
-answer the eval photos. Photos are judged one by one: that several show the same person, which is known of training
-photos only, never sways a probability or an answer.
+answer the test photos. Photos are answered one by one: that several show the same person, which is known of training
+photos only, never changes a probability or an answer.
 """
 
 from collections.abc import Sequence
@@ -10,101 +10,115 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from visage.ensemble.blend import Blend, Weighting, average_folds, fit_blend, leave_one_fold_out
-from visage.ensemble.decision_rule import DecisionRule, RuleName, cross_fit_decisions, fit_rule
+from visage.ensemble.decision_rule import DecisionRule, RuleParams, cross_fit_decisions, fit_rule
 from visage.ensemble.member_predictions import Examples, MemberPredictions
 from visage.formats.tasks import joint_codes
-from visage.runtime.params import Params
 
 
-class EnsembleParams(Params):
+class EnsembleParams(RuleParams):
     """Section `ensemble`."""
 
     weights: Weighting
-    rule: RuleName
-    shrinkage: float = Field(ge=0)
-    resamples: int = Field(ge=100)
-    seed: int
-
-    @property
-    def draws(self) -> dict:
-        return {"resamples": self.resamples, "seed": self.seed}
-
-    def deciding(self, rule: RuleName) -> dict:
-        return {"rule": rule, "shrinkage": self.shrinkage, **self.draws}
 
 
 @dataclass(frozen=True)
 class EnsembleResult:
-    """Probabilities (one array a task) and answers of the training photos, cross-fitted, and of the eval photos.
+    """One array a task in every list: `held_out` and `test` are probabilities, the answers are class codes.
 
-    `argmax` and `offsets` are the cross-fitted answers of the two rules, whichever was taken.
+    What is about the training photos is cross-fitted. `argmax_answers` and `offset_answers` are those of the two
+    rules, `answers` those of the rule that the parameters ask for.
     """
 
     held_out: list[np.ndarray]
     answers: list[np.ndarray]
-    argmax: list[np.ndarray]
-    offsets: list[np.ndarray]
-    evals: list[np.ndarray]
-    eval_answers: list[np.ndarray]
+    argmax_answers: list[np.ndarray]
+    offset_answers: list[np.ndarray]
+    test: list[np.ndarray]
+    test_answers: list[np.ndarray]
     blends: list[Blend]
     rule: DecisionRule
 
 
-def fit_ensemble(ballots: Sequence[MemberPredictions], cases: Examples, params: EnsembleParams) -> EnsembleResult:
+def fit_ensemble(
+    predictions: Sequence[MemberPredictions], examples: Examples, params: EnsembleParams
+) -> EnsembleResult:
     """Every photo's probabilities and answer, by blends and a rule that were fitted without its fold."""
-    blends = {fold: fit_blends(ballots, cases, rest, params) for fold, _, rest in leave_one_fold_out(cases.folds)}
-    views = {fold: [b(said.held_out) for b, said in zip(own, ballots, strict=True)] for fold, own in blends.items()}
-    held_out = [np.empty_like(view) for view in next(iter(views.values()))]
-    for fold, held, _ in leave_one_fold_out(cases.folds):
-        for out, view in zip(held_out, views[fold], strict=True):
-            out[held] = view[held]
-    rules = {
-        name: cross_fit_decisions(views, cases.truth, cases.people, cases.folds, **params.deciding(name))
-        for name in dict.fromkeys(("argmax", "offsets", params.rule))
+    blended_by_fold = blend_without_each_fold(predictions, examples, params)
+    answers = {
+        rule: cross_fit_decisions(blended_by_fold, examples, params.replace(rule=rule))
+        for rule in {"argmax", "offsets", params.rule}
     }
-    everyone = np.ones(len(cases.folds), dtype=bool)
-    final = fit_blends(ballots, cases, everyone, params)
-    seen = [blend(said.held_out) for blend, said in zip(final, ballots, strict=True)]
-    rule = fit_rule(seen, cases.truth, cases.people, cases.folds, **params.deciding(params.rule))
-    evals = [blend(average_folds(said.evals)) for blend, said in zip(final, ballots, strict=True)]
+    blends = fit_blends(predictions, examples, np.ones(len(examples.folds), dtype=bool), params)
+    rule = fit_rule(blend_held_out(blends, predictions), examples, params)
+    test = [blend(average_folds(own.test)) for blend, own in zip(blends, predictions, strict=True)]
     return EnsembleResult(
-        held_out, rules[params.rule], rules["argmax"], rules["offsets"], evals, rule(evals), final, rule
+        held_out=select_held_out(blended_by_fold, examples.folds),
+        answers=answers[params.rule],
+        argmax_answers=answers["argmax"],
+        offset_answers=answers["offsets"],
+        test=test,
+        test_answers=rule(test),
+        blends=blends,
+        rule=rule,
     )
 
 
 def fit_blends(
-    ballots: Sequence[MemberPredictions], cases: Examples, who: np.ndarray, params: EnsembleParams
+    predictions: Sequence[MemberPredictions], examples: Examples, rows: np.ndarray, params: EnsembleParams
 ) -> list[Blend]:
+    """A blend for each task, fitted on these training photos."""
     return [
-        fit_blend(said.held_out[:, who], truth[who], params.weights)
-        for said, truth in zip(ballots, cases.truth, strict=True)
+        fit_blend(own.held_out[:, rows], truth[rows], params.weights)
+        for own, truth in zip(predictions, examples.truth, strict=True)
     ]
 
 
-def answer_table(verdict: EnsembleResult, cases: Examples) -> pd.DataFrame:
+def blend_held_out(blends: Sequence[Blend], predictions: Sequence[MemberPredictions]) -> list[np.ndarray]:
+    return [blend(own.held_out) for blend, own in zip(blends, predictions, strict=True)]
+
+
+def blend_without_each_fold(
+    predictions: Sequence[MemberPredictions], examples: Examples, params: EnsembleParams
+) -> dict[int, list[np.ndarray]]:
+    """For each fold the probabilities of all training photos, by blends fitted on the other folds."""
+    return {
+        fold: blend_held_out(fit_blends(predictions, examples, rest, params), predictions)
+        for fold, _, rest in leave_one_fold_out(examples.folds)
+    }
+
+
+def select_held_out(blended_by_fold: dict[int, list[np.ndarray]], folds: np.ndarray) -> list[np.ndarray]:
+    """Each photo's probabilities by the blend that was fitted without its fold."""
+    held_out = [np.empty_like(p) for p in next(iter(blended_by_fold.values()))]
+    for fold, rows, _ in leave_one_fold_out(folds):
+        for target, source in zip(held_out, blended_by_fold[fold], strict=True):
+            target[rows] = source[rows]
+    return held_out
+
+
+def answer_table(result: EnsembleResult, examples: Examples) -> pd.DataFrame:
     """A row a photo: photo, split, fold, the class of each task, ans (the joint code), confidence, `<task>/<class>`."""
-    parts = [
-        answer_rows("train", cases.photos, cases.folds, verdict.held_out, verdict.answers, cases),
-        answer_rows("eval", cases.evals, None, verdict.evals, verdict.eval_answers, cases),
+    train = pd.DataFrame({"photo": examples.train_photos, "split": "train", "fold": examples.folds})
+    test = pd.DataFrame({"photo": examples.test_photos, "split": "eval", "fold": pd.NA})
+    tables = [
+        pd.concat([train, answer_columns(result.held_out, result.answers, examples)], axis=1),
+        pd.concat([test, answer_columns(result.test, result.test_answers, examples)], axis=1),
     ]
-    return pd.concat(parts, ignore_index=True).astype({"fold": "Int64"})
+    return pd.concat(tables, ignore_index=True).astype({"fold": "Int64"})
 
 
-def answer_rows(
-    split: str,
-    photos: np.ndarray,
-    folds: np.ndarray | None,
-    probabilities: Sequence[np.ndarray],
-    answers: Sequence[np.ndarray],
-    cases: Examples,
+def answer_columns(
+    probabilities: Sequence[np.ndarray], answers: Sequence[np.ndarray], examples: Examples
 ) -> pd.DataFrame:
-    columns: dict[str, object] = {"photo": photos, "split": split, "fold": pd.NA if folds is None else folds}
-    columns |= {t.name: np.array(t.classes, object)[a] for t, a in zip(cases.tasks, answers, strict=True)}
-    own = [p[np.arange(len(a)), a] for p, a in zip(probabilities, answers, strict=True)]
-    columns |= {"ans": joint_codes(answers, cases.tasks), "confidence": np.prod(own, axis=0)}
-    for task, values in zip(cases.tasks, probabilities, strict=True):
-        columns |= {f"{task.name}/{name}": values[:, i] for i, name in enumerate(task.classes)}
-    return pd.DataFrame(columns)
+    """`confidence` is the joint probability of the answer."""
+    names = {t.name: np.array(t.classes, object)[codes] for t, codes in zip(examples.tasks, answers, strict=True)}
+    of_answer = [p[np.arange(len(codes)), codes] for p, codes in zip(probabilities, answers, strict=True)]
+    joint = {"ans": joint_codes(answers, examples.tasks), "confidence": np.prod(of_answer, axis=0)}
+    by_class = {
+        f"{task.name}/{name}": p[:, i]
+        for task, p in zip(examples.tasks, probabilities, strict=True)
+        for i, name in enumerate(task.classes)
+    }
+    return pd.DataFrame(names | joint | by_class)

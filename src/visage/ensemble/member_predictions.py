@@ -1,7 +1,7 @@
-"""What every member said about every photo, lined up and checked: no model has judged a person it had seen."""
+"""The predictions of all members, aligned and checked: no model has predicted a person that it was trained on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -33,153 +33,149 @@ class RoundParams(Params):
 
 @dataclass(frozen=True)
 class Examples:
-    """Who is to be judged, in the order of the photo keys, so that no result depends on the order of a file.
+    """The photos to predict, sorted by photo key, so that no result depends on the order of a file.
 
-    `people`, `folds` and `truth` (one array of class codes for each task) are about the training photos.
+    `people` (numbers), `folds` and `truth` (one array of class codes for each task) are about the training photos.
     """
 
     tasks: tuple[Task, ...]
-    photos: np.ndarray
+    train_photos: np.ndarray
     people: np.ndarray
     folds: np.ndarray
     truth: tuple[np.ndarray, ...]
-    evals: np.ndarray
+    test_photos: np.ndarray
+
+    def subset(self, rows: np.ndarray) -> Self:
+        """The same with only these of the training photos."""
+        return replace(
+            self,
+            train_photos=self.train_photos[rows],
+            people=self.people[rows],
+            folds=self.folds[rows],
+            truth=tuple(codes[rows] for codes in self.truth),
+        )
 
 
 @dataclass(frozen=True)
 class MemberPredictions:
-    """One task: held_out is (members, training photos, classes), evals is (members, folds, eval photos, classes)."""
+    """Probabilities of one task.
+
+    held_out: (members, training photos, classes); test: (members, folds, test photos, classes).
+    """
 
     task: Task
     members: tuple[str, ...]
     held_out: np.ndarray
-    evals: np.ndarray
+    test: np.ndarray
 
 
 def build_examples(photos: pd.DataFrame, folds: pd.DataFrame, tasks: Sequence[Task]) -> Examples:
     """The tables as arrays; a photo listed twice, a person without a fold or a photo without a label is an error."""
     photos = photos.sort_values("photo")
-    train, evals = photos[photos["split"] == "train"], photos[photos["split"] == "eval"]
-    fold_of = folds.drop_duplicates("person").set_index("person")["fold"].astype(int)
+    train, test = photos[photos["split"] == "train"], photos[photos["split"] == "eval"]
+    fold_of_person = folds.drop_duplicates("person").set_index("person")["fold"].astype(int)
     truth = tuple(class_codes(train[task.name], task) for task in tasks)
-    found = train["person"].map(fold_of)
+    fold = train["person"].map(fold_of_person)
+    unlabelled = {
+        f"training photos have no class of {task.name}": train["photo"][codes < 0]
+        for task, codes in zip(tasks, truth, strict=True)
+    }
     raise_problems(
-        describe_problem(
-            "photos.csv", "photos are listed twice", photos["photo"][photos["photo"].duplicated()], RERUN_ADVICE
+        describe_problems("photos.csv", {"photos are listed twice": photos["photo"][photos["photo"].duplicated()]}),
+        describe_problems(
+            "folds.csv",
+            {
+                "people are listed twice": folds["person"][folds["person"].duplicated()],
+                "people have no fold": train["person"][fold.isna()].drop_duplicates(),
+            },
         ),
-        describe_problem(
-            "folds.csv", "people are listed twice", folds["person"][folds["person"].duplicated()], RERUN_ADVICE
-        ),
-        describe_problem(
-            "folds.csv", "people have no fold", train["person"][found.isna()].drop_duplicates(), RERUN_ADVICE
-        ),
-        *(
-            describe_problem(
-                "photos.csv", f"training photos have no class of {task.name}", train["photo"][code < 0], RERUN_ADVICE
-            )
-            for task, code in zip(tasks, truth, strict=True)
-        ),
+        describe_problems("photos.csv", unlabelled),
         ["photos.csv: there is no training photo."] if train.empty else [],
-        [] if found.nunique() > 1 else ["folds.csv: cross-fitting takes two folds or more; raise split.folds."],
+        [] if fold.nunique() > 1 else ["folds.csv: cross-fitting takes two folds or more; raise split.folds."],
     )
     people = np.unique(train["person"].to_numpy(str), return_inverse=True)[1]
-    names = [part["photo"].to_numpy(object) for part in (train, evals)]
-    return Examples(tuple(tasks), names[0], people, found.to_numpy(int), truth, names[1])
+    train_photos, test_photos = train["photo"].to_numpy(object), test["photo"].to_numpy(object)
+    return Examples(tuple(tasks), train_photos, people, fold.to_numpy(int), truth, test_photos)
 
 
 def read_member_predictions(
-    folders: Sequence[Path], cases: Examples, members: Sequence[str]
+    folders: Sequence[Path], examples: Examples, members: Sequence[str]
 ) -> list[MemberPredictions]:
-    """The files `<task>-<member>.parquet` of all tasks and members; other files (of members gone by) are not read."""
-    found = {path.name: path for folder in folders for path in sorted(Path(folder).glob("*.parquet"))}
-    ballots, problems = [], []
-    for task in cases.tasks:
-        said = []
-        for member in sorted(set(members)):
-            name = f"{task.name}-{member}.parquet"
-            if name not in found:
-                problems.append(f"{name} is in none of {', '.join(map(str, folders))}. {RERUN_ADVICE}")
+    """The files `<task>-<member>.parquet` of all tasks and members; files of members not asked for are not read."""
+    paths = {path.name: path for folder in folders for path in sorted(Path(folder).glob("*.parquet"))}
+    members = sorted(set(members))
+    predictions, problems = [], []
+    for task in examples.tasks:
+        arrays = []
+        for file in (f"{task.name}-{member}.parquet" for member in members):
+            if file not in paths:
+                problems.append(f"{file} is in none of {', '.join(map(str, folders))}. {RERUN_ADVICE}")
                 continue
             try:
-                said.append(align_predictions(pd.read_parquet(found[name]), cases, task, name))
+                arrays.append(align_predictions(pd.read_parquet(paths[file]), examples, task, file))
             except ValueError as error:
                 problems.append(str(error))
         if not problems:
-            held_out, evals = (np.stack(part) for part in zip(*said, strict=True))
-            ballots.append(MemberPredictions(task, tuple(sorted(set(members))), held_out, evals))
+            held_out, test = (np.stack(parts) for parts in zip(*arrays, strict=True))
+            predictions.append(MemberPredictions(task, tuple(members), held_out, test))
     raise_problems(problems)
-    return ballots
+    return predictions
 
 
-def align_predictions(rows: pd.DataFrame, cases: Examples, task: Task, file: str) -> tuple[np.ndarray, np.ndarray]:
-    """One table as arrays in the order of the cases: (training photos, classes) and (folds, eval photos, classes)."""
-    wanted = ["photo", "fold", "kind", *task.classes]
-    if sorted(rows.columns) != sorted(wanted):
-        raise ValueError(f"{file}: the columns are {list(rows.columns)}, and should be {wanted}. {RERUN_ADVICE}")
-    raise_problems(
-        describe_problem(
-            file,
-            "rows are of a kind other than held_out or eval",
-            rows["photo"][~rows["kind"].isin(KINDS)],
-            RERUN_ADVICE,
-        ),
-        check_probabilities(rows, task, file),
-    )
-    held, evals = (rows[rows["kind"] == kind] for kind in KINDS)
-    folds = np.unique(cases.folds)
-    at, at_eval = pd.Index(cases.photos).get_indexer(held["photo"]), pd.Index(cases.evals).get_indexer(evals["photo"])
-    fold_at = pd.Index(folds).get_indexer(evals["fold"])
-    raise_problems(
-        check_coverage(held["photo"], at, cases.photos, file, "held-out"),
-        check_leaks(held, at, cases, file),
-        describe_problem(file, "eval rows come from an unknown fold", evals["photo"][fold_at < 0], RERUN_ADVICE),
-        *(
-            check_coverage(
-                evals["photo"][fold_at == i], at_eval[fold_at == i], cases.evals, file, f"fold {fold}'s eval"
-            )
-            for i, fold in enumerate(folds)
-        ),
-    )
-    said = np.empty((len(cases.photos), len(task.classes)))
-    said[at] = held[list(task.classes)].to_numpy(float)
-    foreseen = np.empty((len(folds), len(cases.evals), len(task.classes)))
-    foreseen[fold_at, at_eval] = evals[list(task.classes)].to_numpy(float)
-    return said, foreseen
+def align_predictions(rows: pd.DataFrame, examples: Examples, task: Task, file: str) -> tuple[np.ndarray, np.ndarray]:
+    """One table in the order of the examples: (training photos, classes) and (folds, test photos, classes)."""
+    classes = list(task.classes)
+    columns = ["photo", "fold", "kind", *classes]
+    if sorted(rows.columns) != sorted(columns):
+        raise ValueError(f"{file}: the columns are {list(rows.columns)}, and should be {columns}. {RERUN_ADVICE}")
+    raise_problems(describe_problems(file, find_bad_rows(rows, classes)))
+    held_out, test = (rows[rows["kind"] == kind] for kind in KINDS)
+    folds = np.unique(examples.folds)
+    train_place = pd.Index(examples.train_photos).get_indexer(held_out["photo"])
+    test_place = pd.Index(examples.test_photos).get_indexer(test["photo"])
+    fold_place = pd.Index(folds).get_indexer(test["fold"])
+    problems = find_coverage_gaps(held_out["photo"], train_place, examples.train_photos, "held-out")
+    problems |= find_leaks(held_out, train_place, examples.folds)
+    problems["eval rows come from an unknown fold"] = test["photo"][fold_place < 0]
+    for place, fold in enumerate(folds):
+        own = fold_place == place
+        problems |= find_coverage_gaps(test["photo"][own], test_place[own], examples.test_photos, f"fold {fold}'s eval")
+    raise_problems(describe_problems(file, problems))
+    train_array = np.empty((len(examples.train_photos), len(classes)))
+    train_array[train_place] = held_out[classes].to_numpy(float)
+    test_array = np.empty((len(folds), len(examples.test_photos), len(classes)))
+    test_array[fold_place, test_place] = test[classes].to_numpy(float)
+    return train_array, test_array
 
 
-def check_probabilities(rows: pd.DataFrame, task: Task, file: str) -> list[str]:
-    values = rows[list(task.classes)].to_numpy(float)
-    odd = ~((values >= 0) & (values <= 1)).all(1)  # NaN compares false, and so is odd
-    unequal = ~odd & (np.abs(values.sum(1) - 1) > 1e-3)
-    return [
-        *describe_problem(
-            file, "rows hold a probability that is not a number from 0 to 1", rows["photo"][odd], RERUN_ADVICE
-        ),
-        *describe_problem(
-            file, "rows hold probabilities that do not add up to one", rows["photo"][unequal], RERUN_ADVICE
-        ),
-    ]
+def find_bad_rows(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.Series]:
+    """What is wrong with rows of their own, and the photos concerned."""
+    values = rows[list(classes)].to_numpy(float)
+    valid = ((values >= 0) & (values <= 1)).all(1)  # NaN compares false, and so is not valid
+    unequal = valid & (np.abs(values.sum(1) - 1) > 1e-3)
+    return {
+        "rows are of a kind other than held_out or eval": rows["photo"][~rows["kind"].isin(KINDS)],
+        "rows hold a probability that is not a number from 0 to 1": rows["photo"][~valid],
+        "rows hold probabilities that do not add up to one": rows["photo"][unequal],
+    }
 
 
-def check_coverage(photos: pd.Series, places: np.ndarray, known: np.ndarray, file: str, kind: str) -> list[str]:
-    """Photos that are missing, there twice, or not among those of their kind."""
-    seen = np.bincount(places[places >= 0], minlength=len(known))
-    return [
-        *describe_problem(file, f"{kind} photos have no row", known[seen == 0], RERUN_ADVICE),
-        *describe_problem(file, f"{kind} photos have more than one row", known[seen > 1], RERUN_ADVICE),
-        *describe_problem(
-            file,
-            f"{kind} rows are about photos that photos.csv does not list as such",
-            photos[places < 0],
-            RERUN_ADVICE,
-        ),
-    ]
+def find_coverage_gaps(photos: pd.Series, places: np.ndarray, known: np.ndarray, kind: str) -> dict[str, Iterable]:
+    """Photos that are missing, there twice, or not among the `known` ones (place -1)."""
+    counts = np.bincount(places[places >= 0], minlength=len(known))
+    return {
+        f"{kind} photos have no row": known[counts == 0],
+        f"{kind} photos have more than one row": known[counts > 1],
+        f"{kind} rows are about photos that photos.csv does not list as such": photos[places < 0],
+    }
 
 
-def check_leaks(held: pd.DataFrame, places: np.ndarray, cases: Examples, file: str) -> list[str]:
+def find_leaks(held_out: pd.DataFrame, places: np.ndarray, folds: np.ndarray) -> dict[str, pd.Series]:
     """Held-out rows that come from another fold than the one that holds the person out."""
     known = places >= 0
-    seen = held["fold"].to_numpy()[known] != cases.folds[places[known]]
-    return describe_problem(
-        file, "held-out rows come from a fold that was trained on the person", held["photo"][known][seen], RERUN_ADVICE
-    )
+    leaked = held_out["fold"].to_numpy()[known] != folds[places[known]]
+    return {"held-out rows come from a fold that was trained on the person": held_out["photo"][known][leaked]}
+
+
+def describe_problems(file: str, problems: dict[str, Iterable]) -> list[str]:
+    return [line for what, names in problems.items() for line in describe_problem(file, what, names, RERUN_ADVICE)]
