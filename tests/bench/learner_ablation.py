@@ -88,7 +88,9 @@ def scores(cases: Examples, members: Sequence[dict], params: EnsembleParams, key
         held, evals = (np.stack([member[task.name][part] for member in members]) for part in (0, 1))
         said.append(MemberPredictions(task, tuple(str(place) for place in range(len(members))), held, evals))
     verdict = fit_ensemble(said, cases, params)
-    told = {t.name: macro_f1(truth, a) for t, truth, a in zip(cases.tasks, cases.truth, verdict.argmax_answers, strict=True)}
+    told = {
+        t.name: macro_f1(truth, a) for t, truth, a in zip(cases.tasks, cases.truth, verdict.argmax_answers, strict=True)
+    }
     true = joint_codes(cases.truth, cases.tasks)
     told["joint"] = macro_f1(true, joint_codes(verdict.argmax_answers, cases.tasks))
     told["joint, rule"] = macro_f1(true, joint_codes(verdict.answers, cases.tasks))
