@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from visage.faces.detectors import COLUMNS, DetectParams, detect_faces, find_weights
+from visage.faces.detectors import COLUMNS, DetectParams, choose_box, detect_faces, find_weights, network_params
 from visage.formats.photos import photo_digest
 from visage.formats.tables import read_photos
 from visage.runtime.memo import Memo, file_digest
@@ -15,14 +15,15 @@ from visage.runtime.stage import run
 
 def main(raw: Path, photos: Path, boxes: Path, missed: Path) -> None:
     params, keys = load(DetectParams, "detect"), read_photos(photos)["photo"].tolist()
-    weights = find_weights(params)
-    with Memo("detect", params, file_digest(weights) if weights else "", code="visage.faces.detectors") as memo:
-        rows = memo.map(
-            lambda unknown: detect_faces(raw, unknown, params),
+    network, weights = network_params(params), find_weights(params)
+    with Memo("detect", network, file_digest(weights) if weights else "", code="visage.faces.detectors") as memo:
+        found = memo.map(
+            lambda unknown: detect_faces(raw, unknown, network),
             keys,
             key=lambda photo: [photo, photo_digest(raw, photo)],
             chunk=512,
         )
+        rows = (choose_box(photo, faces, params) for photo, faces in zip(keys, found, strict=True))
         table = pd.DataFrame(track(rows, "detect", len(keys), "photos"), columns=list(COLUMNS))
     table.to_csv(boxes, index=False)
     faceless = table.loc[table["source"] == "none", ["photo"]]

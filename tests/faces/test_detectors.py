@@ -21,11 +21,13 @@ from visage.faces.detectors import (
     BUNDLED,
     COLUMNS,
     DetectParams,
+    choose_box,
     choose_face,
     detect_all,
     detect_faces,
     find_weights,
     make_box_row,
+    network_params,
     open_detector,
 )
 from visage.faces.retina import NO_FACES, Faces, decode_faces, input_scale, non_max_suppression
@@ -181,10 +183,30 @@ def test_rows_come_in_the_order_of_the_photos_and_few_photos_are_read_ahead(tmp_
     for number in range(40):
         cv2.imwrite(str(tmp_path / f"{number}.png"), photos[number % 3][..., ::-1])
     keys = [f"{number}.png" for number in range(40)] + ["missing.png"] * 1000
-    rows = list(islice(detect_faces(tmp_path, keys, PARAMS.replace(batch=2, side=128)), 30))
-    assert [row["photo"] for row in rows] == keys[:30]
-    again = list(detect_faces(tmp_path, keys[7:9], PARAMS.replace(batch=2, side=128)))
-    assert pd.DataFrame(again).equals(pd.DataFrame(rows[7:9]))
+    params = PARAMS.replace(batch=2, side=128)
+    assert [photo for photo, *_ in islice(detect_all(tmp_path, keys, params), 30)] == keys[:30]
+    rows = list(islice(detect_faces(tmp_path, keys, params), 30))
+    assert list(detect_faces(tmp_path, keys[7:9], params)) == rows[7:9]
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.3, 0.9, 0.999])
+def test_stored_faces_give_for_any_threshold_what_a_run_at_that_threshold_gives(tmp_path, photos, threshold):
+    keys = [f"{number}.png" for number in range(len(photos))]
+    for key, photo in zip(keys, photos, strict=True):
+        cv2.imwrite(str(tmp_path / key), photo[..., ::-1])
+    params = PARAMS.replace(threshold=threshold, choose="best_score")
+    stored = detect_faces(tmp_path, keys, network_params(params))
+    rows = [choose_box(key, faces, params) for key, faces in zip(keys, stored, strict=True)]
+    direct = [
+        make_box_row(photo, faces, size, "best_score") for photo, size, faces in detect_all(tmp_path, keys, params)
+    ]
+    assert rows == direct
+
+
+def test_neither_the_threshold_nor_the_choice_changes_what_is_stored():
+    changed = PARAMS.replace(threshold=0.9, choose="most_central")
+    assert network_params(changed) == network_params(PARAMS)
+    assert network_params(PARAMS.replace(threshold=0.01)) != network_params(PARAMS)  # too low to be stored anyway
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
@@ -264,7 +286,12 @@ def test_yunet_finds_the_same_faces_as_retinaface_on_real_photos(shared):
         detector="yunet", weights=str(next((shared / "weights/yunet").glob("*.onnx"))), threshold=0.6
     )
     retinaface = PARAMS.replace(detector="retinaface", weights=str(shared / PUBLISHED))
-    ours, theirs = (pd.DataFrame(detect_faces(root, keys, params)).set_index("photo") for params in (yunet, retinaface))
+    ours, theirs = (
+        pd.DataFrame(
+            make_box_row(photo, faces, size, "largest") for photo, size, faces in detect_all(root, keys, params)
+        )
+        for params in (yunet, retinaface)
+    )
     eyes = ["right_eye_x", "right_eye_y", "left_eye_x", "left_eye_y"]
     assert (ours[eyes] - theirs[eyes]).abs().median().max() < 12
     assert (ours["right_eye_x"] < ours["left_eye_x"]).mean() > 0.9

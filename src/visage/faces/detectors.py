@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import cv2
 import numpy as np
@@ -32,6 +32,7 @@ REDUCED_DECODING = {  # how many times smaller an image is decoded, and OpenCV's
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+STORED_SCORE = 0.05  # faces from this score on are stored, so that another threshold does not run the network again
 COLUMNS = ("photo", *CORNERS, "score", *LANDMARKS, "faces", "source")
 
 
@@ -76,10 +77,29 @@ def open_detector(params: DetectParams) -> Detector:
             return RetinaFace(weights, **network_input, batch=params.batch)
 
 
-def detect_faces(root: Path, photos: Sequence[str], params: DetectParams) -> Iterator[dict]:
-    """One row of boxes.csv per photo, in order."""
-    for photo, shape, faces in detect_all(root, photos, params):
-        yield make_box_row(photo, faces, shape, params.choose)
+def network_params(params: DetectParams) -> DetectParams:
+    """What stored faces depend on: not on the choice among them, nor on a threshold of STORED_SCORE or more."""
+    return params.replace(threshold=min(params.threshold, STORED_SCORE), choose="largest")
+
+
+def detect_faces(root: Path, photos: Sequence[str], params: DetectParams) -> Iterator[dict[str, Any]]:
+    """All faces of each photo from `params.threshold` on, in order, as rows that a memo can store."""
+    for _, (height, width), faces in detect_all(root, photos, params):
+        arrays = {"boxes": faces.boxes, "scores": faces.scores, "landmarks": faces.landmarks}
+        yield {name: np.asarray(array, np.float32).tobytes() for name, array in arrays.items()} | {
+            "height": height,
+            "width": width,
+        }
+
+
+def choose_box(photo: str, stored: Mapping[str, Any], params: DetectParams) -> dict[str, Any]:
+    """The row of boxes.csv: of the stored faces that reach the threshold, the one that `choose` means."""
+    scores = np.frombuffer(stored["scores"], np.float32)
+    found = scores >= params.threshold
+    boxes = np.frombuffer(stored["boxes"], np.float32).reshape(-1, 4)
+    landmarks = np.frombuffer(stored["landmarks"], np.float32).reshape(-1, 5, 2)
+    faces = Faces(boxes[found], scores[found], landmarks[found])
+    return make_box_row(photo, faces, (stored["height"], stored["width"]), params.choose)
 
 
 def detect_all(root: Path, photos: Sequence[str], params: DetectParams) -> Iterator[tuple[str, tuple[int, ...], Faces]]:
