@@ -1,11 +1,15 @@
 """The annotator's server: what it keeps, and whom it refuses."""
 
+import contextlib
 import csv
 import http.client
 import json
 import multiprocessing
 import os
+import socket
+import struct
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -58,7 +62,7 @@ def write(path: Path, *lines: str) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def desk_of(folder: Path) -> Session:
+def session_of(folder: Path) -> Session:
     tables = {name: folder / f"{name}.csv" for name in ("photos", "boxes", "missed", "doubts")}
     return read_session("tiny", folder / "raw/tiny", tables | {"tasks": folder / "tasks.json"}, folder / "manual")
 
@@ -66,7 +70,7 @@ def desk_of(folder: Path) -> Session:
 @pytest.fixture
 def ask(folder: Path):
     """`ask(method, path, body, Header=...)` -> status, headers, body; a header that is None is not sent."""
-    server, address = start_server(desk_of(folder))
+    server, address = start_server(session_of(folder))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     host, _, token = address.removeprefix("http://").partition("/#")
 
@@ -74,14 +78,14 @@ def ask(folder: Path):
         data = json.dumps(body).encode() if isinstance(body, dict | list) else body
         headers = {"Host": host, "Origin": f"http://{host}", "X-Visage-Token": token}
         headers |= {} if data is None else {"Content-Length": str(len(data))}
-        line = http.client.HTTPConnection(host, timeout=10)
-        line.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        connection = http.client.HTTPConnection(host, timeout=10)
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in (headers | {name.replace("_", "-"): value for name, value in changed.items()}).items():
             if value is not None:
-                line.putheader(name, value)
-        line.endheaders(data)
-        answer = line.getresponse()
-        return answer.status, answer.headers, answer.read()
+                connection.putheader(name, value)
+        connection.endheaders(data)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
 
     ask.host = host
     yield ask
@@ -89,39 +93,40 @@ def ask(folder: Path):
     server.server_close()
 
 
-def box(photo: str, *edges: float, seen: str = "", note: str = "") -> dict:
+def box(photo: str, *edges: float, version: str = "", note: str = "") -> dict:
     row = dict(zip(CORNERS, edges, strict=True)) | {"note": note} if edges else None
-    return {"changes": [{"key": [photo], "row": row, "seen": seen}]}
+    return {"changes": [{"key": [photo], "row": row, "version": version}]}
 
 
-def kept(folder: Path, name: str = "boxes.csv") -> list[dict[str, str]]:
+def saved(folder: Path, name: str = "boxes.csv") -> list[dict[str, str]]:
     with (folder / "manual" / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def test_a_drawn_box_is_in_the_file_before_the_answer_comes(ask, folder):
-    status, _, told = ask("POST", "/api/boxes", box(SHOTS[0], 1.26, 2, 30, 40.5, note="a, b"))
-    assert status == 200 and json.loads(told)["boxes"][0]["key"] == [SHOTS[0]]
-    wanted = {"photo": SHOTS[0], "x0": "1.3", "y0": "2", "x1": "30", "y1": "40.5", "note": "a, b"}
-    assert kept(folder) == [wanted] and list(kept(folder)[0]) == MANUAL_BOX_COLUMNS
+    status, _, body = ask("POST", "/api/boxes", box(SHOTS[0], 1.26, 2, 30, 40.5, note="a, b"))
+    assert status == 200 and json.loads(body)["boxes"][0]["key"] == [SHOTS[0]]
+    expected = {"photo": SHOTS[0], "x0": "1.3", "y0": "2", "x1": "30", "y1": "40.5", "note": "a, b"}
+    assert saved(folder) == [expected] and list(saved(folder)[0]) == MANUAL_BOX_COLUMNS
 
 
 def test_a_box_is_deleted_and_the_rows_around_it_stay_as_a_person_wrote_them(ask, folder):
     (folder / "manual").mkdir()
     rows = ["photo,x0,y0,x1,y1,note", "other/set.jpg,1.50,2,3,4,mine", f"{SHOTS[0]},1,2,30,40,"]
     write(folder / "manual/boxes.csv", *rows)
-    seen = {tuple(one["key"]): one["seen"] for one in json.loads(ask("GET", "/api/corrections")[2])["boxes"]}
-    assert ask("POST", "/api/boxes", box(SHOTS[0], seen=seen[SHOTS[0],]))[0] == 200
+    known = json.loads(ask("GET", "/api/corrections")[2])["boxes"]
+    versions = {tuple(row["key"]): row["version"] for row in known}
+    assert ask("POST", "/api/boxes", box(SHOTS[0], version=versions[SHOTS[0],]))[0] == 200
     assert (folder / "manual/boxes.csv").read_text() == "\n".join(rows[:2]) + "\n"
 
 
 def test_the_second_of_two_tabs_is_told_and_overwrites_nothing(ask, folder):
     assert ask("POST", "/api/boxes", box(SHOTS[0], 1, 2, 30, 40))[0] == 200
-    status, _, told = ask("POST", "/api/boxes", box(SHOTS[0], 5, 6, 35, 45))  # saw no box there
-    theirs = json.loads(told)["boxes"][0]
-    assert status == 409 and theirs["row"]["x0"] == "1" and kept(folder)[0]["x0"] == "1"
-    assert ask("POST", "/api/boxes", box(SHOTS[0], 5, 6, 35, 45, seen=theirs["seen"]))[0] == 200
-    assert kept(folder)[0]["x0"] == "5"
+    status, _, body = ask("POST", "/api/boxes", box(SHOTS[0], 5, 6, 35, 45))  # saw no box there
+    theirs = json.loads(body)["boxes"][0]
+    assert status == 409 and theirs["row"]["x0"] == "1" and saved(folder)[0]["x0"] == "1"
+    assert ask("POST", "/api/boxes", box(SHOTS[0], 5, 6, 35, 45, version=theirs["version"]))[0] == 200
+    assert saved(folder)[0]["x0"] == "5"
 
 
 def test_a_change_that_was_kept_may_be_sent_again(ask, folder):
@@ -131,11 +136,11 @@ def test_a_change_that_was_kept_may_be_sent_again(ask, folder):
 
 def test_both_rows_of_a_swap_are_kept_or_none(ask, folder):
     row = {"field": "mask", "value": "incorrect", "confidence": "1", "source": "annotate", "note": ""}
-    good = {"key": ["", SHOTS[0], "mask"], "row": row, "seen": ""}
-    late = {"key": ["", SHOTS[1], "mask"], "row": row | {"value": "worn"}, "seen": "something older"}
-    assert ask("POST", "/api/fixes", {"changes": [good, late]})[0] == 409
+    good = {"key": ["", SHOTS[0], "mask"], "row": row, "version": ""}
+    late = {"key": ["", SHOTS[1], "mask"], "row": row | {"value": "worn"}, "version": "something older"}
+    assert ask("POST", "/api/labels", {"changes": [good, late]})[0] == 409
     assert not (folder / "manual/labels.csv").exists()
-    assert ask("POST", "/api/fixes", {"changes": [good, late | {"seen": ""}]})[0] == 200
+    assert ask("POST", "/api/labels", {"changes": [good, late | {"version": ""}]})[0] == 200
     assert list(read_corrections(folder / "manual/labels.csv")["value"]) == ["incorrect", "worn"]
 
 
@@ -153,8 +158,8 @@ def test_both_rows_of_a_swap_are_kept_or_none(ask, folder):
 )
 def test_a_label_that_index_would_not_take_is_refused(ask, folder, row):
     row = {"field": "mask", "value": "worn"} | row
-    change = {"key": ["", SHOTS[0], row["field"]], "row": row, "seen": ""}
-    assert ask("POST", "/api/fixes", {"changes": [change]})[0] == 400
+    change = {"key": ["", SHOTS[0], row["field"]], "row": row, "version": ""}
+    assert ask("POST", "/api/labels", {"changes": [change]})[0] == 400
     assert not (folder / "manual").exists()
 
 
@@ -162,8 +167,8 @@ def test_a_label_that_index_would_not_take_is_refused(ask, folder, row):
     "key", [["", "", "mask"], ["a", SHOTS[0], "mask"], ["nobody", "", "mask"], ["", "gone", "mask"]]
 )
 def test_a_label_names_one_known_person_or_photo(ask, key):
-    change = {"key": key, "row": {"value": "worn"}, "seen": ""}
-    assert ask("POST", "/api/fixes", {"changes": [change]})[0] == 400
+    change = {"key": key, "row": {"value": "worn"}, "version": ""}
+    assert ask("POST", "/api/labels", {"changes": [change]})[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -171,14 +176,15 @@ def test_a_label_names_one_known_person_or_photo(ask, key):
     [(-1, 0, 20, 20), (0, 0, 61, 20), (0, 0, 20, 81), (20, 0, 10, 20), (5, 5, 5, 30), (0, 0, 1e400, 9), ("1", 2, 3, 4)],
 )
 def test_a_box_that_is_no_box_in_the_photo_is_refused(ask, folder, edges):
-    status, _, told = ask("POST", "/api/boxes", box(SHOTS[0], *edges))
-    assert status == 400 and json.loads(told)["error"] and not (folder / "manual").exists()
+    status, _, body = ask("POST", "/api/boxes", box(SHOTS[0], *edges))
+    assert status == 400 and json.loads(body)["error"] and not (folder / "manual").exists()
 
 
-def test_the_desk_shows_what_is_missed_and_doubted_and_leaves_out_what_is_gone(ask):
-    desk = json.loads(ask("GET", "/api/desk")[2])
-    assert desk["missed"] == [SHOTS[2]] and desk["detected"] == {SHOTS[3]: [5, 6, 25, 36]}
-    assert [(doubt["source"], doubt["photos"]) for doubt in desk["doubts"]] == [
+def test_the_page_is_sent_what_is_missed_and_doubted_without_photos_that_are_gone(ask):
+    state = json.loads(ask("GET", "/api/session")[2])
+    assert state["tasks"] == TASKS and state["photos"][0]["age_value"] == "25"
+    assert state["missed"] == [SHOTS[2]] and state["detected"] == {SHOTS[3]: [5, 6, 25, 36]}
+    assert [(issue["source"], issue["photos"]) for issue in state["label_issues"]] == [
         ("audit: swap 1", SHOTS[:2]),
         ("audit: person 2", SHOTS[2:]),
     ]
@@ -221,7 +227,7 @@ def test_a_photo_named_by_the_table_but_outside_the_root_is_refused(folder):
     write(folder / "photos.csv", "photo,person,width,height", "../../secret.jpg,a,60,80")
     Image.new("RGB", (60, 80)).save(folder / "secret.jpg")
     with pytest.raises(ValueError, match="leaves the data folder"):
-        desk_of(folder).picture("../../secret.jpg")
+        session_of(folder).encode_photo("../../secret.jpg")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +254,7 @@ def test_the_page_is_served_without_a_token_and_guarded(ask, path):
 
 
 @pytest.mark.parametrize(
-    "method, path", [("GET", "/api/desk"), ("GET", f"/api/photo?photo={SHOTS[0]}"), ("POST", "/api/boxes")]
+    "method, path", [("GET", "/api/session"), ("GET", f"/api/photo?photo={SHOTS[0]}"), ("POST", "/api/boxes")]
 )
 @pytest.mark.parametrize(
     "headers",
@@ -287,15 +293,15 @@ def test_a_write_must_say_where_it_comes_from(ask):
         b"{}",
         b'{"changes": []}',
         b'{"changes": [7]}',
-        b'{"changes": [{"key": "a", "row": null, "seen": ""}]}',
-        b'{"changes": [{"key": [1], "row": null, "seen": ""}]}',
-        b'{"changes": [{"key": ["a/normal.jpg"], "row": 3, "seen": ""}]}',
-        b'{"changes": [{"key": ["a/normal.jpg"], "row": {"x0": NaN, "y0": 1, "x1": 9, "y1": 9}, "seen": ""}]}',
+        b'{"changes": [{"key": "a", "row": null, "version": ""}]}',
+        b'{"changes": [{"key": [1], "row": null, "version": ""}]}',
+        b'{"changes": [{"key": ["a/normal.jpg"], "row": 3, "version": ""}]}',
+        b'{"changes": [{"key": ["a/normal.jpg"], "row": {"x0": NaN, "y0": 1, "x1": 9, "y1": 9}, "version": ""}]}',
     ],
 )
 def test_a_malformed_body_is_refused_with_a_sentence(ask, folder, body):
-    status, _, told = ask("POST", "/api/boxes", body)
-    assert status == 400 and json.loads(told)["error"] and not (folder / "manual").exists()
+    status, _, body = ask("POST", "/api/boxes", body)
+    assert status == 400 and json.loads(body)["error"] and not (folder / "manual").exists()
 
 
 @pytest.mark.parametrize(
@@ -310,28 +316,28 @@ def test_a_malformed_body_is_refused_with_a_sentence(ask, folder, body):
     ],
 )
 def test_a_huge_or_unmeasured_body_is_refused_unread(ask, headers, status):
-    got, told, _ = ask("POST", "/api/boxes", b"{}", **headers)
-    assert got == status and told["Connection"] == "close"
+    got, headers, _ = ask("POST", "/api/boxes", b"{}", **headers)
+    assert got == status and headers["Connection"] == "close"
 
 
 def test_a_file_that_a_person_has_broken_is_not_overwritten(ask, folder):
     (folder / "manual").mkdir()
     write(folder / "manual/boxes.csv", "photo,left,top", "a,1,2")
-    status, _, told = ask("POST", "/api/boxes", box(SHOTS[0], 1, 2, 30, 40))
-    assert status == 400 and "boxes.csv: the columns are" in json.loads(told)["error"]
+    status, _, body = ask("POST", "/api/boxes", box(SHOTS[0], 1, 2, 30, 40))
+    assert status == 400 and "boxes.csv: the columns are" in json.loads(body)["error"]
     assert (folder / "manual/boxes.csv").read_text() == "photo,left,top\na,1,2\n"
 
 
 def test_many_tabs_writing_at_once_lose_nothing(ask, folder):
     with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(ask, "POST", "/api/boxes", box(shot, 1, 2, 30, 40)) for shot in SHOTS for _ in "ab"]
-        assert {answer.result()[0] for answer in answers} == {200}
-    assert sorted(row["photo"] for row in kept(folder)) == sorted(SHOTS)
+        responses = [pool.submit(ask, "POST", "/api/boxes", box(shot, 1, 2, 30, 40)) for shot in SHOTS for _ in "ab"]
+        assert {response.result()[0] for response in responses} == {200}
+    assert sorted(row["photo"] for row in saved(folder)) == sorted(SHOTS)
 
 
 def add_rows(path: Path, first: int) -> None:
     for i in range(first, first + 25):
-        Ledger(path, ["k", "v"], ["k"]).change([Change((str(i),), {"k": str(i), "v": "é"})])
+        Ledger(path, ["k", "v"], ["k"]).apply([Change((str(i),), {"k": str(i), "v": "é"})])
 
 
 def test_two_servers_on_one_folder_lose_nothing(tmp_path):
@@ -345,25 +351,25 @@ def test_two_servers_on_one_folder_lose_nothing(tmp_path):
     assert len(Ledger(tmp_path / "t.csv", ["k", "v"], ["k"]).rows()) == 50
 
 
-def test_a_writer_that_is_killed_midway_leaves_the_old_file_and_no_lock(tmp_path):
+def test_a_writer_that_is_killed_midway_leaves_the_old_file_and_lets_others_write(tmp_path):
     ledger = Ledger(tmp_path / "t.csv", ["k", "v"], ["k"])
-    ledger.change([Change(("a",), {"k": "a", "v": "1"})])
+    ledger.apply([Change(("a",), {"k": "a", "v": "1"})])
     if not (child := os.fork()):
-        with ledger.alone():
+        with ledger.lock():
             (tmp_path / ".t.csv.part").write_text("k,v\nhalf a li")
             os._exit(9)
     os.waitpid(child, 0)
     assert ledger.rows() == {("a",): {"k": "a", "v": "1"}}
-    ledger.change([Change(("b",), {"k": "b", "v": "2"})])
-    assert list(ledger.rows()) == [("a",), ("b",)] and [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+    ledger.apply([Change(("b",), {"k": "b", "v": "2"})])
+    assert list(ledger.rows()) == [("a",), ("b",)] and not (tmp_path / ".t.csv.part").exists()
 
 
 def test_a_row_changed_by_hand_meanwhile_counts_as_changed(tmp_path):
     ledger = Ledger(tmp_path / "t.csv", ["k", "v"], ["k"])
-    rows = ledger.change([Change(("a",), {"k": "a", "v": "1"})])
+    rows = ledger.apply([Change(("a",), {"k": "a", "v": "1"})])
     write(tmp_path / "t.csv", "k,v", "a,by hand")
     with pytest.raises(StaleRow):
-        ledger.change([Change(("a",), None, row_version(rows["a",]))])
+        ledger.apply([Change(("a",), None, row_version(rows["a",]))])
     assert ledger.rows()["a",]["v"] == "by hand"
 
 
@@ -374,7 +380,39 @@ def test_a_ledger_that_cannot_be_trusted_is_a_sentence(tmp_path, text):
         Ledger(tmp_path / "t.csv", ["k", "v"], ["k"]).rows()
 
 
-def test_the_desk_and_the_labels_agree_on_the_columns_of_a_fix(folder):
-    from visage.formats import tasks as labels
+@pytest.mark.parametrize("data", [b"photo,x0\xff\xfe", b"PK\x03\x04\x00\xff", "photo,ü".encode("latin-1")])
+def test_a_ledger_that_is_no_utf_8_is_a_sentence_and_stays_as_it_is(ask, folder, data):
+    (folder / "manual").mkdir()
+    (folder / "manual/boxes.csv").write_bytes(data)
+    status, _, body = ask("POST", "/api/boxes", box(SHOTS[0], 1, 2, 30, 40))
+    assert status == 400 and "boxes.csv, row 1: the file is not UTF-8" in json.loads(body)["error"]
+    assert (folder / "manual/boxes.csv").read_bytes() == data
 
-    assert CORRECTION_COLUMNS == labels.CORRECTION_COLUMNS
+
+def test_the_page_says_once_how_it_is_encoded(ask):
+    assert ask("GET", "/page.js")[1]["Content-Type"] == "text/javascript; charset=utf-8"
+
+
+def test_a_browser_that_leaves_while_it_is_answered_prints_nothing(ask, capfd):
+    host, port = ask.host.split(":")
+    others = threading.active_count()
+    with socket.create_connection((host, int(port)), timeout=10) as browser:
+        browser.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)  # the answer does not fit: the server has to wait
+        browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves without a farewell
+        browser.sendall(f"GET /annotorious.js HTTP/1.1\r\nHost: {ask.host}\r\n\r\n".encode())
+        assert browser.recv(16)
+    for _ in range(500):
+        if threading.active_count() <= others:
+            break
+        time.sleep(0.01)
+    assert threading.active_count() <= others
+    assert capfd.readouterr().err == ""
+
+
+def test_many_connections_at_once_wait_for_their_turn(folder):
+    server, address = start_server(session_of(folder))
+    port = int(address.split(":")[2].split("/")[0])
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.server_close)
+        for _ in range(100):  # nobody accepts them yet
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=0.5))

@@ -12,17 +12,17 @@ def adopt_folder(name: str, folder: Path, raw: Path, manual: Path) -> list[Path]
         raise ValueError(f"{name!r} should be a plain name such as holiday, the value of data.name in params.yaml.")
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder of photos.")
-    place, new = raw / name, []
-    if place.exists() and place.resolve() != folder.resolve():
-        raise ValueError(f"{place} is there already and is another folder; choose another name.")
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(folder.resolve(), target_is_directory=True)
-        new.append(place)
+    link, created = raw / name, []
+    if link.exists() and link.resolve() != folder.resolve():
+        raise ValueError(f"{link} is there already and is another folder; choose another name.")
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+        created.append(link)
     for file, columns in (("boxes.csv", MANUAL_BOX_COLUMNS), ("labels.csv", CORRECTION_COLUMNS)):
         path = manual / name / file
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(",".join(columns) + "\n", encoding="utf-8")
-            new.append(path)
-    return new
+            created.append(path)
+    return created

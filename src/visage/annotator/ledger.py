@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +9,20 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from visage.formats.tables import read_manual_table
+from visage.runtime.files import replace_file
+
 Key = tuple[str, ...]
 Row = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Change:
-    """A row's new cells, or None to take it out, and the version of the row that the change was made upon."""
+    """A row's new cells, or None to delete it, and the version of the row that the author of the change saw."""
 
     key: Key
     row: Row | None
-    seen: str = ""
+    version: str = ""
 
 
 class StaleRow(Exception):
@@ -35,56 +37,40 @@ class Ledger:
 
     def rows(self) -> dict[Key, Row]:
         """The rows in the order of the file, each under its key."""
-        try:
-            lines = list(csv.reader(io.StringIO(self.path.read_text(encoding="utf-8-sig"), newline=""), strict=True))
-        except FileNotFoundError:
+        if not self.path.exists():
             return {}
-        except csv.Error as error:
-            raise ValueError(f"{self.path} is not a CSV file ({error}); mend it by hand.") from None
-        if not lines or lines[0] != self.columns:
-            raise ValueError(f"{self.path}: the columns are {lines[:1]}, and should be {self.columns}.")
-        found: dict[Key, Row] = {}
-        for number, cells in enumerate(lines[1:], 2):
-            if not any(cells):
-                continue
-            if len(cells) != len(self.columns):
-                raise ValueError(f"{self.path}, row {number} has {len(cells)} cells, and should have {len(lines[0])}.")
-            row = dict(zip(self.columns, cells, strict=True))
-            if self.key_of(row) in found:
-                raise ValueError(f"{self.path}, row {number} is the second one for {self.key_of(row)}; delete one.")
-            found[self.key_of(row)] = row
-        return found
+        rows: dict[Key, Row] = {}
+        for line, row in read_manual_table(self.path, self.columns).to_dict("index").items():
+            key = tuple(row[column] for column in self.key)
+            if key in rows:
+                raise ValueError(f"{self.path}, row {line} is the second one for {key}; delete one.")
+            rows[key] = row
+        return rows
 
-    def key_of(self, row: Mapping[str, str]) -> Key:
-        return tuple(row[column] for column in self.key)
-
-    def change(self, changes: Sequence[Change]) -> dict[Key, Row]:
-        """Carry out all of the changes or, when one row is no longer what its author saw, none (Stale)."""
+    def apply(self, changes: Sequence[Change]) -> dict[Key, Row]:
+        """Carry out all of the changes or, when one row is no longer what its author saw, none (StaleRow)."""
         with self.lock():
             rows = self.rows()
-            for one in changes:
-                if row_version(rows.get(one.key)) != one.seen and rows.get(one.key) != one.row:
+            for change in changes:
+                row = rows.get(change.key)
+                if row_version(row) != change.version and row != change.row:
                     raise StaleRow
-            for one in changes:
-                if one.row is None:
-                    rows.pop(one.key, None)
+            for change in changes:
+                if change.row is None:
+                    rows.pop(change.key, None)
                 else:
-                    rows[one.key] = one.row
+                    rows[change.key] = change.row
             self.write(rows)
             return rows
 
     def write(self, rows: Mapping[Key, Row]) -> None:
         """The whole file under a temporary name, on the disk, and only then under its own: a kill leaves old or new."""
-        text = io.StringIO(newline="")
-        table = csv.DictWriter(text, self.columns, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows.values())
-        making = self.path.with_name(f".{self.path.name}.part")
-        with making.open("w", encoding="utf-8", newline="") as file:
-            file.write(text.getvalue())
+        with replace_file(self.path) as part, part.open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, self.columns, lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows.values())
             file.flush()
             os.fsync(file.fileno())
-        making.replace(self.path)
 
     def lock(self) -> FileLock:
         """One writer at a time, among threads and among processes; the lock dies with its holder."""
@@ -93,5 +79,5 @@ class Ledger:
 
 
 def row_version(row: Mapping[str, str] | None) -> str:
-    """A short mark of a row's cells; empty where there is no row."""
+    """A short digest of a row's cells; empty where there is no row."""
     return "" if row is None else hashlib.sha256(repr(list(row.items())).encode()).hexdigest()[:16]

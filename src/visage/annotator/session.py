@@ -1,106 +1,118 @@
-"""What lies on the annotator's desk: photos, what is known and doubted of them, and the two ledgers of corrections."""
+"""What the annotator's page shows and changes: photos, what is known of them, and the two ledgers of corrections."""
 
-import csv
 import io
-import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from visage.annotator.ledger import Change, Ledger, Row, row_version
 from visage.formats.columns import CORNERS, CORRECTION_COLUMNS, MANUAL_BOX_COLUMNS
 from visage.formats.photos import read_photo
+from visage.formats.tables import read_text_table
+from visage.formats.tasks import Task, read_tasks
 
 MAX_TEXT = 500  # characters of a note or a value
+MAX_CHANGES = 50  # in one request
 
 
 @dataclass
 class Session:
-    """What lies on the desk: photos and what is known of them, and the two ledgers of corrections."""
+    """One data set under the annotator. All but the ledgers stays as it was when the session began."""
 
     name: str
     root: Path
-    photos: dict[str, Row]
-    tasks: list[dict[str, Any]]
-    detected: dict[str, list[float]]
-    missed: list[str]
-    doubts: list[dict[str, Any]]
+    photos: dict[str, Row]  # the rows of photos.csv by photo
+    tasks: list[Task]
+    detected: dict[str, list[float]]  # x0, y0, x1, y1 by photo
+    missed: list[str]  # photos on which detection saw no face
+    label_issues: list[dict[str, Any]]  # see group_label_issues
     boxes: Ledger
-    fixes: Ledger
+    labels: Ledger
 
     def state(self) -> dict[str, Any]:
         """All that the page shows, but for the pictures."""
-        told = {"name": self.name, "tasks": self.tasks, "missed": self.missed, "doubts": self.doubts}
-        labels = [name for task in self.tasks for name in (task["name"], f"{task['name']}_value")]
-        marks = ["person", "width", "height", *labels]
-        photos = [{"photo": key} | {mark: row.get(mark, "") for mark in marks} for key, row in self.photos.items()]
-        return told | {"photos": photos, "detected": self.detected} | self.corrections()
+        labels = [name for task in self.tasks for name in (task.name, f"{task.name}_value")]
+        columns = ["person", "width", "height", *labels]
+        return {
+            "name": self.name,
+            "tasks": [asdict(task) for task in self.tasks],
+            "photos": [
+                {"photo": photo} | {column: row.get(column, "") for column in columns}
+                for photo, row in self.photos.items()
+            ],
+            "detected": self.detected,
+            "missed": self.missed,
+            "label_issues": self.label_issues,
+        } | self.corrections()
 
     def corrections(self) -> dict[str, Any]:
-        ledgers = {"boxes": self.boxes, "fixes": self.fixes}
-        return {
-            name: [{"key": list(key), "row": row, "seen": row_version(row)} for key, row in ledger.rows().items()]
-            for name, ledger in ledgers.items()
-        }
+        """The rows of both ledgers, each with its version."""
+        return {"boxes": list_rows(self.boxes), "labels": list_rows(self.labels)}
 
-    def change(self, name: str, body: Any) -> dict[str, Any]:
-        """Carry out `{"changes": [{"key": [...], "row": {...} or null, "seen": "..."}]}` on one ledger."""
-        ledger, check = (self.boxes, self.box) if name == "boxes" else (self.fixes, self.fix)
-        asked = body.get("changes") if isinstance(body, dict) else None
-        if not isinstance(asked, list) or not 1 <= len(asked) <= 50 or not all(isinstance(one, dict) for one in asked):
-            raise ValueError("changes should be a list of one to fifty changes.")
-        ledger.change([self.read_change(one, ledger, check) for one in asked])
+    def apply(self, name: str, body: Any) -> dict[str, Any]:
+        """Carry out `{"changes": [{"key": [...], "row": {...} or null, "version": "..."}]}` on one ledger."""
+        ledger, parse_row = (self.boxes, self.parse_box) if name == "boxes" else (self.labels, self.parse_label)
+        changes = body.get("changes") if isinstance(body, dict) else None
+        if not isinstance(changes, list) or not 1 <= len(changes) <= MAX_CHANGES:
+            raise ValueError(f"changes should be a list of 1 to {MAX_CHANGES} changes.")
+        ledger.apply([parse_change(change, ledger.key, parse_row) for change in changes])
         return self.corrections()
 
-    def read_change(self, asked: dict[str, Any], ledger: Ledger, check: Callable[[dict[str, Any]], Row]) -> Change:
-        key, row, seen = asked.get("key"), asked.get("row"), asked.get("seen")
-        if not isinstance(seen, str) or not isinstance(key, list) or len(key) != len(ledger.key):
-            raise ValueError(f"a change has a key ({', '.join(ledger.key)}), a row and the version that was seen.")
-        if not all(isinstance(cell, str) for cell in key) or not (row is None or isinstance(row, dict)):
-            raise ValueError("the cells of a key are text, and a row is an object or null.")
-        return Change(tuple(key), None if row is None else check(row | dict(zip(ledger.key, key, strict=True))), seen)
-
-    def box(self, row: dict[str, Any]) -> Row:
-        """A box as the file wants it: tenths of a pixel, inside the photo."""
+    def parse_box(self, row: dict[str, Any]) -> Row:
+        """A row of boxes.csv: tenths of a pixel, inside the photo."""
         if row["photo"] not in self.photos:
             raise ValueError(f"there is no photo {row['photo']!r}.")
         width, height = (int(self.photos[row["photo"]][side]) for side in ("width", "height"))
         edges = [row.get(name) for name in CORNERS]
         if not all(type(edge) in (int, float) and math.isfinite(edge) for edge in edges):
             raise ValueError(f"x0, y0, x1, y1 are {edges}, and should be four numbers.")
-        x0, y0, x1, y1 = (round(edge, 1) for edge in edges)
+        x0, y0, x1, y1 = box = [round(edge, 1) for edge in edges]
         if not (0 <= x0 < x1 - 1 and 0 <= y0 < y1 - 1 and x1 <= width and y1 <= height):
-            raise ValueError(f"the box {[x0, y0, x1, y1]} does not lie in the photo of {width} x {height} pixels.")
-        cells = {name: f"{edge:.9g}" for name, edge in zip(CORNERS, (x0, y0, x1, y1), strict=True)}
+            raise ValueError(f"the box {box} does not lie in the photo of {width} x {height} pixels.")
+        cells = {name: f"{edge:.9g}" for name, edge in zip(CORNERS, box, strict=True)}
         return {"photo": row["photo"], **cells, "note": check_text(row.get("note", ""))}
 
-    def fix(self, row: dict[str, Any]) -> Row:
-        """A correction of one field of a person or of a photo."""
+    def parse_label(self, row: dict[str, Any]) -> Row:
+        """A row of labels.csv: a field of one person or of one photo."""
         known = {"person": {photo["person"] for photo in self.photos.values()}, "photo": self.photos}
-        named = [what for what in known if row[what]]
-        if len(named) != 1 or row[named[0]] not in known[named[0]]:
+        subjects = [column for column in known if row[column]]
+        if len(subjects) != 1 or row[subjects[0]] not in known[subjects[0]]:
             raise ValueError("name one person or one photo that photos.csv knows.")
-        task = next((task for task in self.tasks if task["source"] == row["field"]), None)
+        task = next((task for task in self.tasks if task.source == row["field"]), None)
         if task is None:
             raise ValueError(f"there is no field {row['field']!r}.")
-        value = check_text(row.get("value", ""))
-        if not (number_at_least(value, 0) if task["bins"] else value in task["classes"]):
-            raise ValueError(f"{value!r} is no {row['field']}: a number, or one of {', '.join(task['classes'])}.")
         cells = {name: check_text(row.get(name, "")) for name in CORRECTION_COLUMNS}
-        return cells | {
-            "value": value,
-            "confidence": cells["confidence"] if is_probability(cells["confidence"]) else "1",
-        }
+        value, confidence = cells["value"], cells["confidence"]
+        if not (is_number(value, 0, math.inf) if task.bins else value in task.classes):
+            raise ValueError(f"{value!r} is no {row['field']}: a number, or one of {', '.join(task.classes)}.")
+        return cells | {"confidence": confidence if is_number(confidence, 0, 1) else "1"}
 
-    def picture(self, photo: str) -> bytes:
-        """A photo as the pipeline sees it, upright RGB, so that a box means the same pixels in both."""
-        from PIL import Image
-
+    def encode_photo(self, photo: str) -> bytes:
+        """A photo as the pipeline sees it, upright RGB, so that a box means the same pixels in both; a JPEG."""
         jpeg = io.BytesIO()
         Image.fromarray(read_photo(self.root, photo)).save(jpeg, "JPEG", quality=92)
         return jpeg.getvalue()
+
+
+def list_rows(ledger: Ledger) -> list[dict[str, Any]]:
+    return [{"key": list(key), "row": row, "version": row_version(row)} for key, row in ledger.rows().items()]
+
+
+def parse_change(change: Any, columns: Sequence[str], parse_row: Callable[[dict[str, Any]], Row]) -> Change:
+    """A change as the page sends it, its row checked; `columns` are those of the key."""
+    if not isinstance(change, dict):
+        raise ValueError("a change is an object.")
+    key, row, version = change.get("key"), change.get("row"), change.get("version")
+    if not isinstance(version, str) or not isinstance(key, list) or len(key) != len(columns):
+        raise ValueError(f"a change has a key ({', '.join(columns)}), a row and the version that its author saw.")
+    if not all(isinstance(cell, str) for cell in key) or not (row is None or isinstance(row, dict)):
+        raise ValueError("the cells of a key are text, and a row is an object or null.")
+    cells = None if row is None else parse_row(row | dict(zip(columns, key, strict=True)))
+    return Change(tuple(key), cells, version)
 
 
 def check_text(value: Any) -> str:
@@ -110,57 +122,58 @@ def check_text(value: Any) -> str:
     return value
 
 
-def number_at_least(value: str, least: float) -> bool:
+def is_number(text: str, low: float, high: float) -> bool:
+    """Whether the text is a finite number from `low` to `high`."""
     try:
-        return math.isfinite(float(value)) and float(value) >= least
+        number = float(text)
     except ValueError:
         return False
-
-
-def is_probability(value: str) -> bool:
-    return number_at_least(value, 0) and float(value) <= 1
+    return math.isfinite(number) and low <= number <= high
 
 
 def read_session(name: str, root: Path, tables: Mapping[str, Path], manual: Path) -> Session:
     """Whatever of photos, tasks, boxes, missed and doubts is there; only the photos must be."""
-    photos = {row["photo"]: row for row in read_rows(tables["photos"])}
+    photos = {row["photo"]: row for row in read_rows(tables["photos"], ["photo", "person", "width", "height"])}
     if not photos:
         raise ValueError(f"{tables['photos']} names no photos; `dvc repro index` makes it.")
-    detected = {row["photo"]: box_edges(row) for row in read_rows(tables["boxes"]) if row["x0"]}
-    missed = [row["photo"] for row in read_rows(tables["missed"]) if row["photo"] in photos]
-    tasks = json.loads(tables["tasks"].read_text(encoding="utf-8")) if tables["tasks"].is_file() else []
-    boxes = Ledger(manual / "boxes.csv", MANUAL_BOX_COLUMNS, ["photo"])
-    fixes = Ledger(manual / "labels.csv", CORRECTION_COLUMNS, ["person", "photo", "field"])
-    doubts = group_doubts(read_rows(tables["doubts"]), photos)
-    return Session(name, root, photos, tasks, detected, list(dict.fromkeys(missed)), doubts, boxes, fixes)
+    boxes = [row for row in read_rows(tables["boxes"], ["photo", *CORNERS]) if row["x0"]]
+    missed = [row["photo"] for row in read_rows(tables["missed"], ["photo"]) if row["photo"] in photos]
+    return Session(
+        name=name,
+        root=root,
+        photos=photos,
+        tasks=read_tasks(tables["tasks"]) if tables["tasks"].is_file() else [],
+        detected={row["photo"]: [float(row[corner]) for corner in CORNERS] for row in boxes},
+        missed=list(dict.fromkeys(missed)),
+        label_issues=group_label_issues(read_rows(tables["doubts"], CORRECTION_COLUMNS), photos),
+        boxes=Ledger(manual / "boxes.csv", MANUAL_BOX_COLUMNS, ["photo"]),
+        labels=Ledger(manual / "labels.csv", CORRECTION_COLUMNS, ["person", "photo", "field"]),
+    )
 
 
-def group_doubts(rows: list[Row], photos: Mapping[str, Row]) -> list[dict[str, Any]]:
-    """The audit's rows, those of one doubt (they share their source, such as `audit: swap 12`) together."""
-    belongings: dict[str, list[str]] = {}
+def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
+    """The rows of a table, none where there is no file."""
+    return read_text_table(path, columns).to_dict("records") if path.is_file() else []
+
+
+def group_label_issues(rows: Sequence[Row], photos: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """The audit's rows, those of one issue (they share their source, such as `audit: swap 12`) together.
+
+    Each with `source`, its `rows` of doubts.csv, and the `photos` that they speak of.
+    """
+    photos_of: dict[str, list[str]] = {}
     for photo, row in photos.items():
         if row["person"]:  # nobody knows who is on a photo to answer
-            belongings.setdefault(row["person"], []).append(photo)
+            photos_of.setdefault(row["person"], []).append(photo)
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        if row["photo"] in photos or row["person"] in belongings:
+        if row["photo"] in photos or row["person"] in photos_of:
             groups.setdefault(row["source"], []).append(row)
     return [
         {
             "source": source,
             "rows": group,
-            "photos": [p for r in group for p in belongings.get(r["person"]) or [r["photo"]]],
+            "photos": [photo for row in group for photo in photos_of.get(row["person"]) or [row["photo"]]],
         }
         for source, group in groups.items()
     ]
-
-
-def box_edges(row: Row) -> list[float]:
-    return [float(row[name]) for name in CORNERS]
-
-
-def read_rows(path: Path) -> list[Row]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
