@@ -32,7 +32,7 @@ REDUCED_DECODING = {  # how many times smaller an image is decoded, and OpenCV's
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
-STORED_SCORE = 0.05  # faces from this score on are stored, so that another threshold does not run the network again
+STORED_SCORE = 0.1  # faces from this score on are stored, so that another threshold does not run the network again
 COLUMNS = ("photo", *CORNERS, "score", *LANDMARKS, "faces", "source")
 
 
