@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import torch
-from common.layers import DepthwiseBlock, conv_bn, downsample, upsample
-from common.weights import write_onnx
 from torch import Tensor, nn
 
+from common.layers import DepthwiseBlock, conv_bn, downsample, upsample
+from common.weights import write_onnx
 from visage.faces.retina import ANCHOR_OFFSET, ANCHOR_SIDES, STRIDES
 
 ANCHORS = 2  # per cell

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
 from common.colours import jitter_colours
 
 MIRRORED = [1, 0, 2, 4, 3]  # landmarks of a mirrored face: eyes and corners of the mouth change sides

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from common.portraits import GroupPortrait
-from common.training import TrainingParams
 from pydantic import Field
 from torch import Tensor, nn
 
+from common.portraits import GroupPortrait
+from common.training import TrainingParams
 from detector.loss import compute_losses
 from detector.network import build_anchors
 from detector.samples import AnnotatedImage

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import torch
-from common.layers import DepthwiseBlock, conv_bn, downsample, upsample
-from common.weights import write_onnx
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from common.layers import DepthwiseBlock, conv_bn, downsample, upsample
+from common.weights import write_onnx
 from visage.formats.photos import IMAGENET_MEAN, IMAGENET_STD
 
 SIDE = 320  # px, what rembg's u2net_custom session feeds

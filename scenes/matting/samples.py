@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+
 from common.colours import jitter_colours
 from common.portraits import GroupPortrait
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from common.training import TrainingParams
 from pydantic import Field
 from torch import Tensor, nn
 
+from common.training import TrainingParams
 from matting.network import matting_loss, normalise
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from common.drawing import DrawParams, draw_portraits
 from common.portraits import write_portraits
-
 from visage.runtime.parallel import count_workers
 from visage.runtime.params import load
 from visage.runtime.progress import track

@@ -8,7 +8,6 @@ from common.evaluation import EvaluateParams, round_scores
 from common.street_scenes import ScenesParams, read_held_out_faces
 from detector.evaluation import score_portraits, score_scenes
 from matting.evaluation import score_mattes
-
 from visage.runtime.files import replace_file
 from visage.runtime.memo import file_digest
 from visage.runtime.params import load

@@ -5,7 +5,6 @@ from pathlib import Path
 from common.weights import load_weights
 from detector.network import Detector, export_detector
 from matting.network import Matting, export_matting
-
 from visage.runtime.stage import run
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from common.portraits import read_portraits
 from common.street_scenes import ScenesParams, read_training_scenes
 from common.training import fit, make_deterministic
@@ -10,7 +11,6 @@ from common.weights import save_weights
 from detector.network import Detector
 from detector.samples import AnnotatedImage, make_sample
 from detector.training import TrainDetectorParams, annotate, batch_loss
-
 from visage.runtime.params import load
 from visage.runtime.progress import Progress
 from visage.runtime.stage import run

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from detector.loss import (
     BACKGROUND,
     IGNORED,

@@ -4,10 +4,10 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+
 from common.weights import load_weights, save_weights
 from detector.network import Detector, PackageOutputs, build_anchors, export_detector
 from matting.network import SIDE, Matting, export_matting, normalise
-
 from visage.faces.retina import STRIDES
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from common.portraits import GroupPortrait, read_portraits, write_portraits
 from detector import samples as detector_samples
 from detector.samples import AnnotatedImage, random_view, split_tiles, transform_faces, warp

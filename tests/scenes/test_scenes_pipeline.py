@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from common.drawing import DrawParams
 from common.evaluation import EvaluateParams
 from common.street_scenes import ScenesParams
 from detector.training import TrainDetectorParams
 from matting.training import TrainMattingParams
-
 from tests.conftest import PROJECT
 from visage.runtime.memo import imported_modules, reachable
 from visage.runtime.params import load

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from common.street_scenes import crop_above_faces, is_held_out, read_held_out_faces, read_training_scenes
 
+from common.street_scenes import crop_above_faces, is_held_out, read_held_out_faces, read_training_scenes
 from tests.conftest import picture
 
 FACE = "<object><name>with_mask</name><xmin>2</xmin><ymin>3</ymin><xmax>8</xmax><ymax>9</ymax></object>"

@@ -5,8 +5,9 @@ import copy
 import numpy as np
 import pytest
 import torch
-from common.training import TrainingParams, build_optimizer, fit, learning_rate, sample_batches, update_average
 from torch import nn
+
+from common.training import TrainingParams, build_optimizer, fit, learning_rate, sample_batches, update_average
 
 PARAMS = TrainingParams(seed=3, steps=30, batch=8, sizes=(2, 4), early_share=0.5, lr=0.1, weight_decay=0.0)
 
