@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from visage.explain.contact_sheets import draw_attribution_sheet
 from visage.explain.explanations import ExplainParams, compute_attributions, read_regions, sample_photos, summarise
@@ -18,6 +17,7 @@ from visage.runtime.files import replace_folder
 from visage.runtime.memo import Memo
 from visage.runtime.parallel import select_device
 from visage.runtime.params import load
+from visage.runtime.progress import track
 from visage.runtime.stage import run
 
 
@@ -25,26 +25,29 @@ def main(
     photos: Path, tasks: Path, folds: Path, crops: Path, mattes: Path, models: Path,
     single: Path, plots: Path, metrics: Path,
 ) -> None:  # fmt: skip
-    params, table, people, scores = load(ExplainParams, "explain"), read_photos(photos), read_folds(folds), {}
+    params, table, people = load(ExplainParams, "explain"), read_photos(photos), read_folds(folds)
+    task_list, device, scores = read_tasks(tasks), select_device(), {}
     with (
         Memo("explain", code="visage.explain.explanations") as memo,
         replace_folder(plots) as mean_sheets,
         replace_folder(single) as single_sheets,
     ):
-        for task in tqdm(read_tasks(tasks), "explain", unit=" tasks"):
+        for task in track(task_list, "explain", len(task_list), "tasks"):
             files = list_checkpoints(models / f"{task.name}-{params.member}")
             preprocessing = read_card(files[0]).recipe.preprocessing
-            rows = sample_photos(table, people, task, params.photos, params.seed)
-            known = read_regions(crops, mattes, set(rows["photo"]), preprocessing)
-            images = read_images(crops, mattes, preprocessing, wanted=known)
-            rows = images.rows[["photo"]].merge(rows, on="photo")
-            regions, codes = np.stack([known[photo] for photo in rows["photo"]]), rows["code"].to_numpy()
-            found = compute_attributions(
-                files, task.name, images, regions, rows, params.steps, memo, device=select_device()
+            sample = sample_photos(table, people, task, params.photos, params.seed)
+            region_maps = read_regions(crops, mattes, set(sample["photo"]), preprocessing)
+            images = read_images(crops, mattes, preprocessing, photos=region_maps)
+            rows = images.rows[["photo"]].merge(sample, on="photo")
+            regions, codes = np.stack([region_maps[photo] for photo in rows["photo"]]), rows["code"].to_numpy()
+            attributions = compute_attributions(
+                files, task.name, images, regions, rows, params.steps, memo, device=device
             )
-            scores[task.name] = summarise(found, regions, codes, task)
-            for folder, people_too in ((mean_sheets, False), (single_sheets, True)):
-                sheet = draw_attribution_sheet(images.pixels, found, codes, task.classes, single_people=people_too)
+            scores[task.name] = summarise(attributions, regions, codes, task)
+            for folder, single_people in ((mean_sheets, False), (single_sheets, True)):
+                sheet = draw_attribution_sheet(
+                    images.pixels, attributions, codes, task.classes, single_people=single_people
+                )
                 (folder / f"{task.name}.png").write_bytes(encode_image(sheet, ".png"))
     metrics.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     print(f"{memo}.")

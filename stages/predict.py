@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from visage.formats.tables import read_folds, read_photos
 from visage.inference import PredictParams, list_checkpoints, predict
@@ -12,28 +11,21 @@ from visage.networks.images import read_images
 from visage.runtime.memo import Memo
 from visage.runtime.parallel import select_device
 from visage.runtime.params import load
+from visage.runtime.progress import track
 from visage.runtime.stage import run
 
 
 def main(
-    task: Path, member: Path, photos: Path, folds: Path, crops: Path, mattes: Path, models: Path, out: Path
+    task: Path, member: Path, photos: Path, folds: Path, crops: Path, mattes: Path, models: Path, predictions: Path
 ) -> None:
     params, files = load(PredictParams, "predict"), list_checkpoints(models)
     images = read_images(crops, mattes, read_card(files[0]).recipe.preprocessing)
+    table, people, device = read_photos(photos), read_folds(folds), select_device()
     with Memo("predict", params, code="visage.inference") as memo:
-        tables = predict(
-            files,
-            str(task),
-            images,
-            read_photos(photos),
-            read_folds(folds),
-            memo,
-            tta=params.tta,
-            device=select_device(),
-        )
-        rows = pd.concat(tqdm(tables, f"{task} {member}", len(files), unit=" folds"))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    rows.to_parquet(out, index=False)
+        tables = predict(files, str(task), images, table, people, memo, tta=params.tta, device=device)
+        rows = pd.concat(track(tables, f"predict {task} {member}", len(files), "folds"))
+    predictions.parent.mkdir(parents=True, exist_ok=True)
+    rows.to_parquet(predictions, index=False)
     print(f"{memo}.")
 
 

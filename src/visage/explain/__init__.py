@@ -1,1 +1,1 @@
-"""Where the networks look."""
+"""Attributions: where in a picture the networks find their answer."""

@@ -1,4 +1,4 @@
-"""Contact sheets of attention: one row per class, the mean face and, if people may be shown, some single ones."""
+"""Contact sheets of attributions: one row per class, the mean face and, if people may be shown, some single ones."""
 
 from collections.abc import Sequence
 
@@ -8,29 +8,30 @@ import numpy as np
 from visage.explain.explanations import Attributions
 
 SIDE = 150  # pixels of a tile's height
-GAP, BAND = 6, 22  # between tiles, and for the text above a row
+GAP = 6  # pixels between tiles
+BAND = 22  # pixels for the text above a row
 SINGLES = 4  # people per class
 
 
 def draw_attribution_sheet(
-    pixels: np.ndarray, found: Attributions, codes: np.ndarray, classes: Sequence[str], *, single_people: bool
+    pixels: np.ndarray, attributions: Attributions, codes: np.ndarray, classes: Sequence[str], *, single_people: bool
 ) -> np.ndarray:
     """RGB: for each class the mean face, Grad-CAM and integrated gradients on it; then, if asked, single people."""
-    strips = []
+    arrays = (pixels, attributions.grad_cam, attributions.gradients)
+    rows = []
     for code, name in enumerate(classes):
-        own = np.flatnonzero(codes == code)
-        if not len(own):
+        indices = np.flatnonzero(codes == code)
+        if not len(indices):
             continue
-        faces = [(array[own].mean(0) for array in (pixels, found.grad_cam, found.gradients))]
-        faces += [(pixels[i], found.grad_cam[i], found.gradients[i]) for i in own[:SINGLES]] if single_people else []
-        tiles = [tile for face, *heats in faces for tile in (face, *(overlay(face, heat) for heat in heats))]
-        text = f"{name}: the mean of {len(own)} held-out faces, Grad-CAM, integrated gradients"
-        text += "; then single people" if single_people else ""
-        strips.append(join_tiles([resize_tile(tile) for tile in tiles], text))
-    width = max(one.shape[1] for one in strips)
-    return np.concatenate(
-        [np.pad(one, ((0, 0), (0, width - one.shape[1]), (0, 0)), constant_values=255) for one in strips]
-    )
+        faces = [[array[indices].mean(0) for array in arrays]]
+        text = f"{name}: the mean of {len(indices)} held-out faces, Grad-CAM, integrated gradients"
+        if single_people:
+            faces += [[array[i] for array in arrays] for i in indices[:SINGLES]]
+            text += "; then single people"
+        tiles = [tile for face, *maps in faces for tile in (face, *(overlay(face, heat) for heat in maps))]
+        rows.append(join_tiles([resize_tile(tile) for tile in tiles], text))
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate([pad_white(row, right=width - row.shape[1]) for row in rows])
 
 
 def overlay(face: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -48,8 +49,12 @@ def resize_tile(tile: np.ndarray) -> np.ndarray:
 
 
 def join_tiles(tiles: Sequence[np.ndarray], text: str) -> np.ndarray:
-    spaced = [np.pad(tile, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for tile in tiles]
-    row = np.concatenate(spaced, axis=1)
+    """A row of tiles below a line of text."""
+    row = np.concatenate([pad_white(tile, bottom=GAP, right=GAP) for tile in tiles], axis=1)
     band = np.full((BAND, max(row.shape[1], 9 * len(text)), 3), 255, np.uint8)
     cv2.putText(band, text, (2, BAND - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA)
-    return np.concatenate([band, np.pad(row, ((0, 0), (0, band.shape[1] - row.shape[1]), (0, 0)), constant_values=255)])
+    return np.concatenate([band, pad_white(row, right=band.shape[1] - row.shape[1])])
+
+
+def pad_white(image: np.ndarray, *, bottom: int = 0, right: int = 0) -> np.ndarray:
+    return np.pad(image, ((0, bottom), (0, right), (0, 0)), constant_values=255)

@@ -1,12 +1,12 @@
-"""The parts of a face picture, from five landmarks and the matte: one number per pixel."""
+"""The regions of a face picture, from five landmarks and the matte: one number per pixel."""
 
 import numpy as np
 
 REGIONS = ("mouth", "nose", "eyes", "forehead", "cheeks", "hair", "clothes", "background")
 PERSON_THRESHOLD = 128  # mattes at least this bright show the person
 
-# Ellipses in the face's own measure: centre (sideways, down) and radii in distances from the eyes to the mouth, with
-# the origin between the eyes. The face's own reaches from the hairline to the chin; `cheeks` is what the others leave.
+# Ellipses in face coordinates: centre (sideways, down) and radii in distances from the eyes to the mouth, with the
+# origin between the eyes. The face's own reaches from the hairline to the chin; `cheeks` is what the others leave.
 FACE = (0.0, 0.45, 0.98, 1.4)
 PARTS = {
     "nose": [(0.0, 0.45, 0.32, 0.33)],
@@ -17,29 +17,29 @@ BROWS = -0.3  # the forehead lies above
 CHIN = 1.6  # and below, outside the face, there is no hair but neck and clothes
 
 
-def region_map(marks: np.ndarray, size: tuple[int, int], matte: np.ndarray | None = None) -> np.ndarray:
-    """Height x width, each pixel the place of its part in REGIONS.
+def region_map(landmarks: np.ndarray, size: tuple[int, int], matte: np.ndarray | None = None) -> np.ndarray:
+    """Height x width, each pixel the index of its region in REGIONS.
 
-    `marks` (5 x 2, pixels): right eye, left eye, nose, right and left corner of the mouth. Without a matte nobody
-    knows hair from background, and both count as background.
+    `landmarks` (5 x 2, pixels): right eye, left eye, nose, right and left corner of the mouth. Without a matte hair
+    cannot be told from background, and both count as background.
     """
-    side, down = face_coordinates(marks, size)
+    side, down = face_coordinates(landmarks, size)
     face = inside_ellipse(side, down, FACE)
-    found = np.full(size, REGIONS.index("background"), np.uint8)
+    regions = np.full(size, REGIONS.index("background"), np.uint8)
     person = np.zeros(size, bool) if matte is None else matte >= PERSON_THRESHOLD
-    found[person | (down > CHIN) & (np.abs(side) < 1)] = REGIONS.index("clothes")
-    found[person & (down <= CHIN)] = REGIONS.index("hair")
-    found[face] = REGIONS.index("cheeks")
-    found[face & (down < BROWS)] = REGIONS.index("forehead")
+    regions[person | (down > CHIN) & (np.abs(side) < 1)] = REGIONS.index("clothes")
+    regions[person & (down <= CHIN)] = REGIONS.index("hair")
+    regions[face] = REGIONS.index("cheeks")
+    regions[face & (down < BROWS)] = REGIONS.index("forehead")
     for name, ellipses in PARTS.items():
         for ellipse in ellipses:
-            found[inside_ellipse(side, down, ellipse)] = REGIONS.index(name)
-    return found
+            regions[inside_ellipse(side, down, ellipse)] = REGIONS.index(name)
+    return regions
 
 
-def face_coordinates(marks: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def face_coordinates(landmarks: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Each pixel's place beside and below the point between the eyes, in distances from the eyes to the mouth."""
-    eyes, mouth = marks[:2].mean(0), marks[3:5].mean(0)
+    eyes, mouth = landmarks[:2].mean(0), landmarks[3:5].mean(0)
     axis = mouth - eyes
     unit = max(float(axis @ axis), 1e-6)
     y, x = np.indices(size)
@@ -48,5 +48,5 @@ def face_coordinates(marks: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarr
 
 
 def inside_ellipse(side: np.ndarray, down: np.ndarray, ellipse: tuple[float, float, float, float]) -> np.ndarray:
-    across, below, width, height = ellipse
-    return ((side - across) / width) ** 2 + ((down - below) / height) ** 2 <= 1
+    centre_x, centre_y, radius_x, radius_y = ellipse
+    return ((side - centre_x) / radius_x) ** 2 + ((down - centre_y) / radius_y) ** 2 <= 1

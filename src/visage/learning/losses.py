@@ -1,4 +1,4 @@
-"""What a wrong answer costs: targets are soft (mixed pictures have mixed labels), and losses are means over a batch."""
+"""Losses: targets are soft (mixed pictures have mixed labels), and losses are means over a batch."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ EFFECTIVE_BETA = 0.999  # the overlap of "class-balanced loss based on effective
 
 @dataclass(frozen=True)
 class Targets:
-    """Per picture: the wanted probability of each class, and (for a head of values) of each cell; zeros = unknown."""
+    """Per picture: the probability of each class, and (for a head of values) of each cell; rows of 0 are unknown."""
 
     classes: Tensor
     cells: Tensor | None = None
@@ -22,50 +22,51 @@ class Targets:
     def __getitem__(self, rows: Tensor) -> "Targets":
         return Targets(self.classes[rows], None if self.cells is None else self.cells[rows])
 
-    def mixed(self, order: Tensor, share: Tensor) -> "Targets":
-        """`share` (one per picture) of oneself and the rest of the partner."""
+    def mix(self, order: Tensor, share: Tensor) -> "Targets":
+        """`share` (one per picture) of the picture's own target and the rest of its partner's, `order[i]`."""
 
-        def mix(rows: Tensor) -> Tensor:
+        def blend(rows: Tensor) -> Tensor:
             return rows * share[:, None] + rows[order] * (1 - share[:, None])
 
-        return Targets(mix(self.classes), None if self.cells is None else mix(self.cells))
+        return Targets(blend(self.classes), None if self.cells is None else blend(self.cells))
 
 
-def build_targets(codes: Tensor, values: Tensor, head: Head, spread: float) -> Targets:
-    """Class codes (-1: unknown) as rows of probabilities; values as bell curves of that spread over the cells."""
+def build_targets(codes: Tensor, values: Tensor, head: Head, label_sigma: float) -> Targets:
+    """Class codes (-1: unknown) as rows of probabilities; values as Gaussians of `label_sigma` over the cells."""
     classes = F.one_hot(codes.clamp_min(0), len(head.classes)).float() * (codes >= 0)[:, None]
     if not head.cells:
         return Targets(classes)
-    distance = (values[:, None].double() - torch.tensor(head.cells, dtype=torch.float64, device=values.device)) / spread
+    cells = torch.tensor(head.cells, dtype=torch.float64, device=values.device)
+    distance = (values[:, None].double() - cells) / label_sigma
     return Targets(classes, (-distance.square() / 2).softmax(1).nan_to_num(0).float())
 
 
-def head_loss(outputs: Tensor, wanted: Targets, head: Head, weights: Tensor, recipe: TrainParams) -> Tensor:
+def head_loss(outputs: Tensor, targets: Targets, head: Head, weights: Tensor, recipe: TrainParams) -> Tensor:
     """One head's loss: on its classes, plus on the distribution where there is one."""
-    loss = class_loss(head.class_logits(outputs), wanted.classes, weights, recipe)
-    if wanted.cells is None:
+    loss = class_loss(head.class_logits(outputs), targets.classes, weights, recipe)
+    if targets.cells is None:
         return loss
-    return loss - (outputs.log_softmax(1) * wanted.cells).sum(1).mean()
+    return loss - (outputs.log_softmax(1) * targets.cells).sum(1).mean()
 
 
-def class_loss(logits: Tensor, wanted: Tensor, weights: Tensor, recipe: TrainParams) -> Tensor:
+def class_loss(logits: Tensor, targets: Tensor, weights: Tensor, recipe: TrainParams) -> Tensor:
     """Cross-entropy, by the recipe smoothed, focal, weighted by class, and mixed with the soft macro F1."""
-    smooth = wanted * (1 - recipe.smoothing) + wanted.sum(1, keepdim=True) * recipe.smoothing / wanted.shape[1]
-    logs = logits.log_softmax(1)
-    fading = (1 - logs.exp()) ** recipe.focal if recipe.focal else 1.0
-    cost = -(fading * smooth * weights * logs).sum() / (wanted * weights).sum().clamp_min(1e-9)
+    smoothed = targets * (1 - recipe.smoothing) + targets.sum(1, keepdim=True) * recipe.smoothing / targets.shape[1]
+    log_probs = logits.log_softmax(1)
+    focus = (1 - log_probs.exp()) ** recipe.focal if recipe.focal else 1.0
+    loss = -(focus * smoothed * weights * log_probs).sum() / (targets * weights).sum().clamp_min(1e-9)
     if not recipe.f1_weight:
-        return cost
-    return (1 - recipe.f1_weight) * cost + recipe.f1_weight * (1 - soft_macro_f1(logs.exp(), wanted))
+        return loss
+    return (1 - recipe.f1_weight) * loss + recipe.f1_weight * (1 - soft_macro_f1(log_probs.exp(), targets))
 
 
-def soft_macro_f1(shares: Tensor, wanted: Tensor) -> Tensor:
+def soft_macro_f1(probabilities: Tensor, targets: Tensor) -> Tensor:
     """Macro F1 with probabilities for counts, over the classes that the batch holds; unknown rows do not count."""
-    shares = shares * wanted.sum(1, keepdim=True)
-    both = (shares * wanted).sum(0)
-    f1 = 2 * both / (shares.sum(0) + wanted.sum(0)).clamp_min(1e-9)
-    there = (wanted.sum(0) > 0).float()
-    return (f1 * there).sum() / there.sum().clamp_min(1)
+    probabilities = probabilities * targets.sum(1, keepdim=True)
+    hits = (probabilities * targets).sum(0)
+    f1 = 2 * hits / (probabilities.sum(0) + targets.sum(0)).clamp_min(1e-9)
+    present = (targets.sum(0) > 0).float()
+    return (f1 * present).sum() / present.sum().clamp_min(1)
 
 
 def class_weights(codes: Tensor, classes: int, kind: str) -> Tensor:
@@ -73,7 +74,7 @@ def class_weights(codes: Tensor, classes: int, kind: str) -> Tensor:
     counts = torch.bincount(codes[codes >= 0], minlength=classes).double()
     if kind == "none":
         return torch.ones(classes, device=codes.device)
-    # effective: the n-th picture of a class tells less than its first, so large classes are discounted less than by 1/n
-    worth = counts if kind == "balanced" else 1 - EFFECTIVE_BETA**counts
-    weights = torch.where(counts > 0, 1 / worth.clamp_min(1e-9), 0)
+    # effective: the n-th picture of a class adds less than its first, so large classes are discounted less than by 1/n
+    sizes = counts if kind == "balanced" else 1 - EFFECTIVE_BETA**counts
+    weights = torch.where(counts > 0, 1 / sizes.clamp_min(1e-9), 0)
     return (weights * counts.sum() / (weights * counts).sum()).float()

@@ -1,7 +1,6 @@
-"""Learning one network: epochs over a tensor of pictures that is already on the device."""
+"""Training one network: epochs over a tensor of pictures that is already on the device."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -11,11 +10,10 @@ from torch import Generator, Tensor, nn
 
 from visage.learning.augment import augment, flip_count
 from visage.learning.losses import Targets, class_weights, head_loss
-from visage.learning.optim import EMA, BestCheckpoint, OptimizerStep
+from visage.learning.optim import EMA, BestCheckpoint, ScheduledOptimizer
 from visage.networks.network import Head, Network
 from visage.networks.recipe import TrainParams
 from visage.networks.tensors import autocast, gather, to_float
-from visage.runtime.parallel import count_workers
 from visage.scores import macro_f1
 
 MAX_LOSS = 100.0  # no loss of ours begins above 10
@@ -23,14 +21,15 @@ MAX_LOSS = 100.0  # no loss of ours begins above 10
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Pictures (uint8, P x 3 x H x W), and for each of N rows: the place of its picture and, per head, the true class
-    code (-1: unknown) and what training wants.
+    """Pictures (uint8, P x 3 x H x W), and for each of N rows the index of its picture.
 
-    For a frozen backbone, `features` (P x views x width) were computed once and stand in for the pictures.
+    Per head: the true class code of each row (-1: unknown), and the targets of training. For a frozen backbone,
+    `features` (P x views x width; views: as it is, mirrored) were computed once and stand in for the pictures.
     """
 
     pixels: Tensor
-    pictures: Tensor
+    picture_indices: Tensor
+    heads: list[Head]
     codes: list[Tensor]
     targets: list[Targets]
     features: Tensor | None = None
@@ -38,62 +37,84 @@ class TrainingData:
 
 def fit(
     network: Network,
-    lesson: TrainingData,
+    data: TrainingData,
     rows: Tensor,
-    heads: Sequence[Head],
     recipe: TrainParams,
     *,
     seed: int,
-    looks: Mapping[str, Tensor] | None = None,
+    eval_rows: Mapping[str, Tensor] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Teach the network, in place, from these rows; yields a row of the learning curve per epoch and split.
+    """Train the network, in place, on these rows; yields a row of the learning curve per epoch and split.
 
-    `looks` are other rows to score on the way: `inner` (training people set aside) may end the training early,
-    `held_out` is looked at and decides nothing. In the end the network is its moving average, or the best epoch.
+    `eval_rows` are other rows to score on the way: `inner` (training people set aside) may end the training early,
+    `held_out` decides nothing. In the end the network is its moving average, or that of the best epoch.
     """
-    torch.manual_seed(seed)  # dropout draws from torch's own generator, everything else from ours
-    random = Generator(rows.device).manual_seed(seed)
-    weights = [
-        class_weights(codes[rows], len(h.classes), recipe.class_weights)
-        for codes, h in zip(lesson.codes, heads, strict=True)
-    ]
+    torch.manual_seed(seed)  # dropout uses torch's own generator, everything else ours
+    generator = Generator(rows.device).manual_seed(seed)
+    init_batchnorm(network, data, rows, recipe)
+    model = torch.compile(network) if recipe.compile else network
     steps = max(1, len(rows) // recipe.batch)
-    init_batchnorm(network, lesson, rows, recipe)
-    stepper, average = OptimizerStep(network, recipe, recipe.epochs * steps), EMA(network, recipe.ema)
-    best, since = BestCheckpoint(recipe.early_stop), 0
+    optimizer, ema = ScheduledOptimizer(network, recipe, recipe.epochs * steps), EMA(network, recipe.ema)
+    weights = [
+        class_weights(codes[rows], len(head.classes), recipe.class_weights)
+        for codes, head in zip(data.codes, data.heads, strict=True)
+    ]
+    best, epochs_without_gain = BestCheckpoint(recipe.early_stop), 0
     for epoch in range(1, recipe.epochs + 1):
         network.train()
-        started, losses, guesses, order = perf_counter(), [], [], epoch_batches(lesson, rows, recipe, random)
-        for batch in order:
-            outputs, wanted = forward_batch(stepper.network, lesson, batch, recipe, random)
-            loss = sum(
-                head_loss(o, t, h, w, recipe) for o, t, h, w in zip(outputs, wanted, heads, weights, strict=True)
-            )
-            stepper.step(loss)
-            average.follow()
-            losses.append(loss.detach())
-            guesses.append([h.class_logits(o.detach()).argmax(1) for o, h in zip(outputs, heads, strict=True)])
-        loss = torch.stack(losses).mean().item()
-        rate = order.numel() / (perf_counter() - started)
+        start = perf_counter()
+        batches = epoch_batches(data, rows, recipe, generator)
+        loss, f1 = train_epoch(model, data, batches, weights, recipe, optimizer, ema, generator)
         if not loss < MAX_LOSS:
             raise ValueError(
-                f"the loss is {loss:.3g} after epoch {epoch} at learning rate {stepper.rate:.2g}; lower train.lr."
+                f"the loss is {loss:.3g} after epoch {epoch} at learning rate {optimizer.lr:.2g}; lower train.lr."
             )
-        guessed = [torch.cat(one) for one in zip(*guesses, strict=True)]
-        yield curve_row(epoch, "train", loss, mean_macro_f1(lesson, order.flatten(), guessed), stepper.rate, rate)
-        for split, others in splits_due(looks, recipe, epoch):
-            loss, f1 = evaluate(average.network, lesson, others, heads, recipe)
-            yield curve_row(epoch, split, loss, f1, stepper.rate, 0.0)
+        yield curve_row(epoch, "train", loss, f1, optimizer.lr, batches.numel() / (perf_counter() - start))
+        for split in splits_to_score(eval_rows or {}, recipe, epoch):
+            loss, f1 = evaluate(ema.network, data, eval_rows[split], recipe)
+            yield curve_row(epoch, split, loss, f1, optimizer.lr, 0.0)
             if split == "inner":
-                since = 0 if best.seen(average.network, loss, f1) else since + 1
-        if since >= recipe.patience:
+                epochs_without_gain = 0 if best.update(ema.network, loss, f1) else epochs_without_gain + 1
+        if epochs_without_gain >= recipe.patience:
             break
-    network.load_state_dict(best.state or average.network.state_dict())
+    network.load_state_dict(best.state or ema.network.state_dict())
     network.eval()
 
 
+def train_epoch(
+    model: nn.Module,
+    data: TrainingData,
+    batches: Tensor,
+    weights: list[Tensor],
+    recipe: TrainParams,
+    optimizer: ScheduledOptimizer,
+    ema: EMA,
+    generator: Generator,
+) -> tuple[float, float]:
+    """One optimizer step per batch (rows); returns the mean loss and the macro F1 of the augmented pictures.
+
+    `weights` are per head those of its classes; the loss is summed over heads.
+    """
+    losses, predictions = [], []
+    for rows in batches:
+        outputs, targets = forward_batch(model, data, rows, recipe, generator)
+        parts = zip(outputs, targets, data.heads, weights, strict=True)
+        loss = sum(head_loss(output, target, head, weight, recipe) for output, target, head, weight in parts)
+        optimizer.step(loss)
+        ema.update()
+        losses.append(loss.detach())
+        predictions.append(predict_codes(data.heads, [output.detach() for output in outputs]))
+    codes = [torch.cat(batch_codes) for batch_codes in zip(*predictions, strict=True)]
+    return torch.stack(losses).mean().item(), mean_macro_f1(data, batches.flatten(), codes)
+
+
+def predict_codes(heads: list[Head], outputs: list[Tensor]) -> list[Tensor]:
+    """Per head the codes of the likeliest classes."""
+    return [head.class_logits(output).argmax(1) for head, output in zip(heads, outputs, strict=True)]
+
+
 @torch.no_grad()
-def init_batchnorm(network: Network, lesson: TrainingData, rows: Tensor, recipe: TrainParams) -> None:
+def init_batchnorm(network: Network, data: TrainingData, rows: Tensor, recipe: TrainParams) -> None:
     """Let batch norms begin with the statistics of a first batch: with few steps, where they begin would stay visible.
 
     From there they move by a tenth a step (MobileNet's own hundredth is made for a million steps).
@@ -102,106 +123,100 @@ def init_batchnorm(network: Network, lesson: TrainingData, rows: Tensor, recipe:
     for layer in norms:
         layer.momentum = 1.0
     if norms:
-        some = lesson.pictures[rows[:: max(1, len(rows) // recipe.batch)][: recipe.batch]]
-        with autocast(rows.device, recipe):
-            if lesson.features is None:
-                network(to_float(gather(lesson.pixels, some)))
-            else:
-                network.answers(lesson.features[some, 0])
+        first_rows = rows[:: max(1, len(rows) // recipe.batch)][: recipe.batch]
+        with autocast(rows.device, recipe.precision):
+            forward_plain(network, data, data.picture_indices[first_rows])
     for layer in norms:
         layer.momentum = 0.1
 
 
-def curve_row(epoch: int, split: str, loss: float, f1: float, lr: float, rate: float) -> dict[str, Any]:
-    return {"epoch": epoch, "split": split, "loss": loss, "macro_f1": f1, "lr": lr, "images_per_s": rate}
+def epoch_batches(data: TrainingData, rows: Tensor, recipe: TrainParams, generator: Generator) -> Tensor:
+    """An epoch's rows in random order, batches x batch size; `balanced` samples every joint class as often.
 
-
-def epoch_batches(lesson: TrainingData, rows: Tensor, recipe: TrainParams, random: Generator) -> Tensor:
-    """An epoch's pictures in random order, cut to whole batches; `balanced` draws every joint class as often."""
+    What is left over for less than a batch is left out.
+    """
     if recipe.sampling == "balanced":
-        _, place, counts = torch.stack([codes[rows] for codes in lesson.codes], 1).unique(
-            dim=0, return_inverse=True, return_counts=True
-        )
-        order = torch.multinomial(1 / counts[place].float(), len(rows), replacement=True, generator=random)
+        codes = torch.stack([codes[rows] for codes in data.codes], 1)
+        _, joint_code, counts = codes.unique(dim=0, return_inverse=True, return_counts=True)
+        order = torch.multinomial(1 / counts[joint_code].float(), len(rows), replacement=True, generator=generator)
     else:
-        order = torch.randperm(len(rows), generator=random, device=random.device)
+        order = torch.randperm(len(rows), generator=generator, device=generator.device)
     size = min(recipe.batch, len(rows))
     return rows[order[: len(rows) // size * size]].view(-1, size)
 
 
 def forward_batch(
-    ask: nn.Module, lesson: TrainingData, rows: Tensor, recipe: TrainParams, random: Generator
+    model: nn.Module, data: TrainingData, rows: Tensor, recipe: TrainParams, generator: Generator
 ) -> tuple[list[Tensor], list[Targets]]:
-    """The network's answers to a varied batch, and what was wanted."""
-    wanted = [targets[rows] for targets in lesson.targets]
-    if lesson.features is not None:  # the variation of a frozen backbone is to see the mirror image
-        view = (torch.arange(len(rows), device=rows.device) < flip_count(len(rows), recipe)).long()
-        seen = lesson.features[lesson.pictures[rows], view.clamp_max(lesson.features.shape[1] - 1)]
-        with autocast(rows.device, recipe):
-            return ask.answers(seen), wanted
+    """The network's outputs for an augmented batch, and its targets."""
+    targets = [head_targets[rows] for head_targets in data.targets]
+    indices = data.picture_indices[rows]
+    if data.features is not None:  # the only augmentation of a frozen backbone is the mirror image
+        flips = (torch.arange(len(rows), device=rows.device) < flip_count(len(rows), recipe.flip)).long()
+        features = data.features[indices, flips.clamp_max(data.features.shape[1] - 1)]
+        with autocast(rows.device, recipe.precision):
+            return model.apply_heads(features), targets
     with torch.no_grad():
-        pictures, wanted = augment(gather(lesson.pixels, lesson.pictures[rows]), wanted, recipe, random)
-    with autocast(rows.device, recipe):
-        return ask(pictures), wanted
+        pictures, targets = augment(gather(data.pixels, indices), targets, recipe, generator)
+    with autocast(rows.device, recipe.precision):
+        return model(pictures), targets
+
+
+def forward_plain(network: Network, data: TrainingData, indices: Tensor) -> list[Tensor]:
+    """The network's outputs for pictures without augmentation."""
+    if data.features is not None:
+        return network.apply_heads(data.features[indices, 0])
+    return network(to_float(gather(data.pixels, indices)))
 
 
 @torch.no_grad()
-def predict_logits(network: Network, lesson: TrainingData, rows: Tensor, recipe: TrainParams) -> list[Tensor]:
-    """The network's outputs for these rows as they are."""
+def predict_logits(network: Network, data: TrainingData, rows: Tensor, recipe: TrainParams) -> list[Tensor]:
+    """The network's outputs for these rows in eval mode, one tensor per head."""
     network.eval()
-    with autocast(rows.device, recipe):
-        parts = [
-            network(to_float(gather(lesson.pixels, some)))
-            if lesson.features is None
-            else network.answers(lesson.features[some, 0])
-            for some in lesson.pictures[rows].split(4 * recipe.batch)
-        ]
-    return [torch.cat(one) for one in zip(*parts, strict=True)]
+    with autocast(rows.device, recipe.precision):
+        batches = data.picture_indices[rows].split(4 * recipe.batch)
+        parts = [forward_plain(network, data, indices) for indices in batches]
+    return [torch.cat(outputs) for outputs in zip(*parts, strict=True)]
 
 
 @torch.no_grad()
 def frozen_features(network: Network, pixels: Tensor, recipe: TrainParams) -> Tensor:
-    """What a frozen backbone makes of every picture and, if the recipe flips, of its mirror image."""
+    """A frozen backbone's features of pictures and, if the recipe flips, of their mirror images: P x views x width."""
     network.eval()
     device = network.mean.device
     parts = []
-    with autocast(device, recipe):
-        for some in torch.arange(len(pixels), device=device).split(4 * recipe.batch):
-            pictures = to_float(gather(pixels, some))
-            seen = [pictures, pictures.flip(3)] if recipe.flip else [pictures]
-            parts.append(torch.stack([network.features(one).float() for one in seen], 1))
+    with autocast(device, recipe.precision):
+        for indices in torch.arange(len(pixels), device=device).split(4 * recipe.batch):
+            pictures = to_float(gather(pixels, indices))
+            views = [pictures, pictures.flip(3)] if recipe.flip else [pictures]
+            parts.append(torch.stack([network.extract_features(view).float() for view in views], 1))
     return torch.cat(parts)
 
 
-def splits_due(looks: Mapping[str, Tensor] | None, recipe: TrainParams, epoch: int) -> Iterator[tuple[str, Tensor]]:
-    """The inner split after every epoch, others after every `watch` epochs and the last."""
-    for split, rows in (looks or {}).items():
-        if split == "inner" or (recipe.eval_every and (epoch % recipe.eval_every == 0 or epoch == recipe.epochs)):
-            yield split, rows
+def splits_to_score(eval_rows: Mapping[str, Tensor], recipe: TrainParams, epoch: int) -> list[str]:
+    """The inner split after every epoch, others after every `eval_every` epochs and the last."""
+    is_due = recipe.eval_every and (epoch % recipe.eval_every == 0 or epoch == recipe.epochs)
+    return [split for split in eval_rows if split == "inner" or is_due]
 
 
-def evaluate(
-    network: Network, lesson: TrainingData, rows: Tensor, heads: Sequence[Head], recipe: TrainParams
-) -> tuple[float, float]:
-    """Cross-entropy and macro F1 on the true labels, summed and averaged over heads."""
-    logits = [h.class_logits(o) for o, h in zip(predict_logits(network, lesson, rows, recipe), heads, strict=True)]
-    pairs = zip(logits, lesson.codes, strict=True)
-    loss = sum(nn.functional.cross_entropy(one, codes[rows], ignore_index=-1).item() for one, codes in pairs)
-    return loss, mean_macro_f1(lesson, rows, [one.argmax(1) for one in logits])
+def evaluate(network: Network, data: TrainingData, rows: Tensor, recipe: TrainParams) -> tuple[float, float]:
+    """Cross-entropy, summed over heads, and macro F1, averaged over heads, on the true labels."""
+    outputs = predict_logits(network, data, rows, recipe)
+    loss = sum(
+        nn.functional.cross_entropy(head.class_logits(output), codes[rows], ignore_index=-1).item()
+        for head, output, codes in zip(data.heads, outputs, data.codes, strict=True)
+    )
+    return loss, mean_macro_f1(data, rows, predict_codes(data.heads, outputs))
 
 
-def mean_macro_f1(lesson: TrainingData, rows: Tensor, guesses: list[Tensor]) -> float:
-    """Macro F1, averaged over heads."""
-    pairs = [
-        (codes[rows].numpy(force=True), guess.numpy(force=True))
-        for codes, guess in zip(lesson.codes, guesses, strict=True)
-    ]
-    return sum(macro_f1(true[true >= 0], said[true >= 0]) for true, said in pairs) / len(pairs)
+def mean_macro_f1(data: TrainingData, rows: Tensor, predictions: list[Tensor]) -> float:
+    """Macro F1 of predicted class codes (one tensor per head), averaged over heads; unknown labels do not count."""
+    scores = []
+    for codes, predicted in zip(data.codes, predictions, strict=True):
+        truth, predicted = codes[rows].numpy(force=True), predicted.numpy(force=True)
+        scores.append(macro_f1(truth[truth >= 0], predicted[truth >= 0]))
+    return sum(scores) / len(scores)
 
 
-def make_deterministic() -> None:
-    """The same numbers in every run on one machine, even where a faster order of sums exists."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.set_num_threads(count_workers())
-    torch.backends.cudnn.benchmark = False
+def curve_row(epoch: int, split: str, loss: float, f1: float, lr: float, images_per_s: float) -> dict[str, Any]:
+    return {"epoch": epoch, "split": split, "loss": loss, "macro_f1": f1, "lr": lr, "images_per_s": images_per_s}

@@ -16,24 +16,24 @@ from visage.runtime.files import replace_folder
 
 @dataclass(frozen=True)
 class CheckpointCard:
-    """What the network answers, which recipe made it, from which weights, and the fold that it has not seen."""
+    """The network's heads, the recipe and weights that it was made from, and the fold that it has not seen."""
 
     heads: tuple[Head, ...]
     recipe: TrainParams
     weights_digest: str
     fold: int
 
-    def head(self, task: str) -> int:
-        """The place of a task's head."""
+    def head_index(self, task: str) -> int:
+        """The index of a task's head."""
         names = [head.task for head in self.heads]
         if task not in names:
             raise ValueError(f"the checkpoint answers {', '.join(names)}, not {task}.")
         return names.index(task)
 
 
-def checkpoint_bytes(network: Network, card: CheckpointCard) -> bytes:
+def encode_checkpoint(network: Network, card: CheckpointCard) -> bytes:
     text = json.dumps(asdict(card) | {"recipe": card.recipe.model_dump()}, sort_keys=True)
-    tensors = {name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     return save(tensors, metadata={"card": text})
 
 
@@ -46,28 +46,28 @@ def parse_card(text: str) -> CheckpointCard:
 def read_card(path: Path) -> CheckpointCard:
     """The card alone; the tensors stay on disk."""
     with safe_open(path, framework="pt") as file:
-        return parse_card(card_text(file.metadata(), path))
-
-
-def card_text(metadata: dict[str, str] | None, path: Path) -> str:
-    if "card" not in (metadata or {}):
+        metadata = file.metadata() or {}
+    if "card" not in metadata:
         raise ValueError(f"{path} is no checkpoint of ours: it has no card. Weights of others go into train.weights.")
-    return metadata["card"]
+    return parse_card(metadata["card"])
 
 
 def read_checkpoint(path: Path, device: str = "cpu") -> tuple[Network, CheckpointCard]:
-    """The network, ready to answer, and its card."""
+    """The network in eval mode, and its card."""
     card = read_card(path)
     network = build_network(card.recipe, card.heads, weights=False)
     network.load_state_dict(load(Path(path).read_bytes()))
     return network.to(device).eval(), card
 
 
-def write_checkpoints(folder: Path, learnt: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One file per fold, and card.json for people; the folder appears whole. Returns the rows of all curves."""
+def write_checkpoints(folder: Path, folds: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One file per trained fold (fold, checkpoint, curve), and card.json for people; the folder appears whole.
+
+    Returns the rows of all learning curves.
+    """
     curves = []
     with replace_folder(folder) as part:
-        for fold in learnt:
+        for fold in folds:
             file = part / f"fold{fold['fold']}.safetensors"
             file.write_bytes(fold["checkpoint"])
             curves += fold["curve"]

@@ -1,4 +1,4 @@
-"""Networks: a backbone that turns pictures into features, and one head per task that turns features into answers."""
+"""Networks: a backbone that turns pictures into features, and one head per task that turns features into logits."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -37,57 +37,57 @@ class Head:
 
 
 class Network(nn.Module):
-    """`backbone` gives one row of features per picture; `heads` answer from it, one tensor per task."""
+    """`backbone` gives one row of features per picture; `heads` turn it into outputs, one tensor per task."""
 
     def __init__(self, backbone: nn.Module, heads: Sequence[Head], recipe: TrainParams) -> None:
         super().__init__()
-        self.backbone, self.side = backbone, getattr(backbone, "image_size", None)
+        self.backbone = backbone
+        self.image_size = getattr(backbone, "image_size", None)  # pixels; only a ViT has one
         self.register_buffer("mean", torch.zeros(3, 1, 1))
         self.register_buffer("std", torch.ones(3, 1, 1))
-        width = self.measure(recipe)
-        frozen = (
-            recipe.unfreeze == "head"
-        )  # such features come in every scale, and no layer before the heads can mend it
-        self.norm = nn.BatchNorm1d(width, affine=False) if frozen else nn.Identity()
+        width = self.count_features(recipe)
+        # frozen features come in every scale, and no layer before the heads can learn to mend it
+        self.norm = nn.BatchNorm1d(width, affine=False) if recipe.unfreeze == "head" else nn.Identity()
         self.heads = nn.ModuleList(build_head(width, recipe.hidden, head.outputs, recipe.dropout) for head in heads)
 
-    def measure(self, recipe: TrainParams) -> int:
-        """How many features come out; pictures too small for the backbone are found out here."""
+    def count_features(self, recipe: TrainParams) -> int:
+        """The width of the backbone's features; pictures too small for the backbone are an error here."""
         self.eval()
         try:
             with torch.no_grad():
-                return self.features(torch.zeros(1, 3, recipe.height, recipe.width)).shape[1]
+                return self.extract_features(torch.zeros(1, 3, recipe.height, recipe.width)).shape[1]
         except (RuntimeError, ValueError) as error:
             size = f"{recipe.height} x {recipe.width}"
             raise ValueError(
                 f"{recipe.backbone} cannot read pictures of {size}; enlarge train.height and width ({error})."
             ) from None
 
-    def standardise(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Set what pictures are centred and divided by, per channel."""
+    def set_channel_stats(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Set what pictures are centred and divided by: red, green, blue from 0 to 1."""
         self.mean.copy_(torch.tensor(mean).view(3, 1, 1))
         self.std.copy_(torch.tensor(std).view(3, 1, 1))
 
-    def features(self, pictures: Tensor) -> Tensor:
+    def extract_features(self, pictures: Tensor) -> Tensor:
         """One row per picture (N x 3 x H x W, 0 to 1)."""
         pictures = torch.addcmul(-self.mean / self.std, pictures, 1 / self.std)
-        if self.side and pictures.shape[2:] != (self.side, self.side):  # a ViT knows one size only
-            pictures = F.interpolate(pictures, (self.side, self.side), mode="bilinear", antialias=True)
+        if self.image_size and pictures.shape[2:] != (self.image_size, self.image_size):  # a ViT knows one size only
+            pictures = F.interpolate(pictures, (self.image_size, self.image_size), mode="bilinear", antialias=True)
         return self.backbone(pictures.contiguous(memory_format=torch.channels_last)).flatten(1)
 
-    def answers(self, features: Tensor) -> list[Tensor]:
+    def apply_heads(self, features: Tensor) -> list[Tensor]:
+        """One tensor of outputs (N x `Head.outputs`) per head."""
         features = self.norm(features)
         return [head(features).float() for head in self.heads]
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        return self.answers(self.features(pictures))
+        return self.apply_heads(self.extract_features(pictures))
 
     def train(self, mode: bool = True) -> "Network":
         """Frozen blocks stay as they are: their batch norms do not move and nothing in them is dropped."""
         super().train(mode)
         for block in self.modules():
-            own = list(block.parameters())
-            if own and not any(weight.requires_grad for weight in own):
+            weights = list(block.parameters())
+            if weights and not any(weight.requires_grad for weight in weights):
                 block.eval()
         return self
 
@@ -102,17 +102,17 @@ def build_head(width: int, hidden: Sequence[int], outputs: int, dropout: float) 
 
 def build_network(recipe: TrainParams, heads: Sequence[Head], *, weights: bool = True) -> Network:
     """The recipe's network, frozen as it says. `weights=False` leaves out the download: a checkpoint follows."""
-    backbone, lost = build_backbone(recipe)
+    backbone, removed_layers = build_backbone(recipe)
     network = Network(backbone, heads, recipe)
     if weights and (path := find_weights(recipe)):
-        load_backbone(network.backbone, path, lost)
-    freeze(network, recipe.unfreeze)
+        load_backbone(network.backbone, path, removed_layers)
+    freeze(network.backbone, recipe.unfreeze)
     return network
 
 
-def freeze(network: Network, unfreeze: str | int) -> None:
-    """Let gradients flow into the heads and: all of the backbone, none of it, or its last n blocks."""
-    found = list(list_blocks(network.backbone))
-    network.backbone.requires_grad_(unfreeze == "all")
-    for block in found[-unfreeze:] if isinstance(unfreeze, int) else []:
+def freeze(backbone: nn.Module, unfreeze: str | int) -> None:
+    """Let gradients flow into all of the backbone, none of it (`head`), or its last n blocks."""
+    blocks = list(list_blocks(backbone))
+    backbone.requires_grad_(unfreeze == "all")
+    for block in blocks[-unfreeze:] if isinstance(unfreeze, int) else []:
         block.requires_grad_(True)

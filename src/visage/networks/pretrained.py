@@ -1,4 +1,4 @@
-"""Weights made elsewhere: found or fetched, read without running anything in them, loaded strictly."""
+"""Weights made elsewhere: found on disk or fetched, read without running anything in them, loaded strictly."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,24 +49,30 @@ def download_weights(url: str, path: Path) -> None:
         ) from None
 
 
-def load_backbone(backbone: nn.Module, path: Path, lost: Sequence[str]) -> None:
-    """Weights into the backbone, strictly: only its lost layers, for which ours are learnt, may be there besides."""
-    found = read_tensors(path)
-    if any(name.startswith("backbone.") for name in found):  # a checkpoint of ours
-        found = {name.removeprefix("backbone."): one for name, one in found.items() if name.startswith("backbone.")}
-    spare = tuple(f"{name}." for name in lost) + (("aux", "AuxLogits.") if lost else ())
-    found = {name: one for name, one in found.items() if not name.startswith(spare)}
-    wanted = backbone.state_dict()
-    wrong = sorted(found.keys() ^ wanted.keys()) + sorted(
-        n for n in found.keys() & wanted.keys() if found[n].shape != wanted[n].shape
-    )
-    wrong = [name for name in wrong if not name.endswith("num_batches_tracked")]
-    if wrong:
-        some = ", ".join(wrong[:5]) + (" ..." if len(wrong) > 5 else "")
+def load_backbone(backbone: nn.Module, path: Path, removed_layers: Sequence[str]) -> None:
+    """Weights into the backbone, strictly: besides its own, the file may hold only those of the removed layers."""
+    tensors = read_tensors(path)
+    if any(name.startswith("backbone.") for name in tensors):  # a checkpoint of ours
+        tensors = {
+            name.removeprefix("backbone."): tensor for name, tensor in tensors.items() if name.startswith("backbone.")
+        }
+    ignored = tuple(f"{name}." for name in removed_layers) + (("aux", "AuxLogits.") if removed_layers else ())
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(ignored)}
+    state = backbone.state_dict()
+    if wrong := find_mismatches(tensors, state):
+        examples = ", ".join(wrong[:5]) + (" ..." if len(wrong) > 5 else "")
         raise ValueError(
-            f"{path} does not fit the backbone: {len(wrong)} weights are missing, too much or of another shape: {some}."
+            f"{path} does not fit the backbone: {len(wrong)} weights are missing, too much or of another shape: "
+            f"{examples}."
         )
-    backbone.load_state_dict(wanted | found)
+    backbone.load_state_dict(state | tensors)
+
+
+def find_mismatches(tensors: dict[str, Tensor], state: dict[str, Tensor]) -> list[str]:
+    """Names that only one of the two has, then names whose shapes differ; batch counters do not matter."""
+    one_sided = sorted(tensors.keys() ^ state.keys())
+    misshapen = sorted(name for name in tensors.keys() & state.keys() if tensors[name].shape != state[name].shape)
+    return [name for name in one_sided + misshapen if not name.endswith("num_batches_tracked")]
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -76,13 +82,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
         return load_file(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(f"{path} holds more than tensors, or is damaged: {str(error).splitlines()[0]}") from None
-    found = found.get("state_dict", found) if isinstance(found, dict) else {}
-    return {name.removeprefix("module."): one for name, one in found.items() if isinstance(one, Tensor)}
+    state = state.get("state_dict", state) if isinstance(state, dict) else {}
+    return {name.removeprefix("module."): value for name, value in state.items() if isinstance(value, Tensor)}
 
 
 def weights_digest(recipe: TrainParams, folder: Path = FOLDER) -> str:
+    """SHA-256 of the file that the recipe's weights come from; empty without one."""
     path = find_weights(recipe, folder)
     return file_digest(path) if path else ""

@@ -31,7 +31,7 @@ class TrainParams(Params):
     hidden: tuple[Count, ...]
     dropout: Share
     joint: bool
-    # what it answers, and what a wrong answer costs
+    # the heads and the loss
     head: Literal["classes", "distribution"]
     label_sigma: Positive
     old_from: float | None
