@@ -13,7 +13,7 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 
 LOCKS = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp"
 SECONDS = LOCKS / "seconds"  # how long each stage took when it last ran, for the report
-PIPELINES = (Path("dvc.yaml"), Path("data/dvc.yaml"))
+PIPELINES = ("dvc.yaml", "data/dvc.yaml")
 
 
 def run(main: Callable[..., None]) -> None:
@@ -58,7 +58,7 @@ def usage(signature: inspect.Signature) -> str:
 
 def find_command(script: str) -> str:
     """The first command of the pipeline that runs a script of stages/."""
-    for file in PIPELINES:
+    for file in map(Path, PIPELINES):
         stages = yaml.safe_load(file.read_text(encoding="utf-8"))["stages"] if file.is_file() else {}
         for stage in stages.values():
             if f"stages/{script}" in stage["cmd"].split():
