@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+from visage.ensemble.decision_rule import EnsembleParams
 from visage.ensemble.evaluation import evaluate, plot_tables
-from visage.ensemble.fitting import EnsembleParams, answer_table, fit_ensemble
+from visage.ensemble.fitting import answer_table, fit_ensemble
 from visage.ensemble.member_predictions import RoundParams, build_examples, read_member_predictions
 from visage.formats.tables import read_folds, read_photos
 from visage.formats.tasks import read_tasks
@@ -17,9 +18,9 @@ def main(
 ) -> None:
     params, rounds = load(EnsembleParams, "ensemble"), load(RoundParams, "rounds")
     examples = build_examples(read_photos(photos), read_folds(folds), read_tasks(tasks))
-    members = read_member_predictions([first, second], examples, [*rounds.first, *rounds.second])
-    result = fit_ensemble(members, examples, params)
-    scores = evaluate(members, result, examples, params)
+    predictions = read_member_predictions([first, second], examples, [*rounds.first, *rounds.second])
+    result = fit_ensemble(predictions, examples, params)
+    scores = evaluate(predictions, result, examples, params)
     answer_table(result, examples).to_csv(answers, index=False, float_format="%.6f")
     metrics.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     for name, rows in plot_tables(result, examples).items():

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from visage.ensemble.fitting import EnsembleParams
+from visage.ensemble.decision_rule import EnsembleParams
 from visage.ensemble.member_predictions import RoundParams, build_examples, read_member_predictions
 from visage.ensemble.pseudo_labels import PseudoParams, choose_pseudo_labels
 from visage.formats.tables import read_folds, read_photos
@@ -14,8 +14,8 @@ from visage.runtime.stage import run
 def main(photos: Path, tasks: Path, folds: Path, predictions: Path, pseudo: Path) -> None:
     ensemble, params = load(EnsembleParams, "ensemble"), load(PseudoParams, "pseudo")
     examples = build_examples(read_photos(photos), read_folds(folds), read_tasks(tasks))
-    members = read_member_predictions([predictions], examples, load(RoundParams, "rounds").first)
-    chosen = choose_pseudo_labels(members, examples, params, ensemble)
+    predictions = read_member_predictions([predictions], examples, load(RoundParams, "rounds").first)
+    chosen = choose_pseudo_labels(predictions, examples, params, ensemble)
     pseudo.parent.mkdir(parents=True, exist_ok=True)
     chosen.to_csv(pseudo, index=False)
     for task in examples.tasks:

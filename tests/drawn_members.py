@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from visage.ensemble.fitting import EnsembleParams
+from visage.ensemble.decision_rule import EnsembleParams
 from visage.ensemble.member_predictions import Examples, MemberPredictions, align_predictions, build_examples
 from visage.formats.columns import SHOTS
 from visage.formats.tasks import Task, class_codes, classify, write_tasks

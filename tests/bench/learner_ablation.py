@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from visage.ensemble.fitting import EnsembleParams, fit_ensemble
+from visage.ensemble.decision_rule import EnsembleParams
+from visage.ensemble.fitting import fit_ensemble
 from visage.ensemble.member_predictions import Examples, MemberPredictions, align_predictions, build_examples
 from visage.formats.tasks import Task, joint_codes, read_tasks, split_joint_codes
 from visage.inference import predict

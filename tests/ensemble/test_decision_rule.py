@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tests.drawn_members import COMPETITION, draw_probabilities
+from tests.drawn_members import COMPETITION, PARAMS, draw_probabilities
 from visage.ensemble.blend import log_probs
 from visage.ensemble.decision_rule import (
     OFFSET_GRID,
     DecisionRule,
-    RuleParams,
     argmax_by_order,
     best_offset,
     bootstrap_gains,
@@ -24,7 +23,7 @@ from visage.ensemble.member_predictions import Examples
 from visage.formats.tasks import Task, joint_codes
 from visage.scores import macro_f1
 
-AUTO = RuleParams(rule="auto", shrinkage=0.002, resamples=300, seed=0)
+AUTO = PARAMS.replace(resamples=300)
 
 
 def make_examples(truth, sizes, people=None, folds=None) -> Examples:

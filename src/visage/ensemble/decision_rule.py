@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from visage.ensemble.blend import leave_one_fold_out, log_probs
+from visage.ensemble.blend import Weighting, leave_one_fold_out, log_probs
 from visage.ensemble.member_predictions import Examples
 from visage.formats.tasks import joint_codes
 from visage.runtime.params import Params
@@ -25,9 +25,10 @@ MAX_ROUNDS = 10  # over all classes; offsets usually stop changing after three
 GAIN_QUANTILE = 0.05  # the gain of the offsets must be positive in all but this share of resampled populations
 
 
-class RuleParams(Params):
-    """The part of section `ensemble` that is about the decision rule."""
+class EnsembleParams(Params):
+    """Section `ensemble`."""
 
+    weights: Weighting
     rule: RuleName
     shrinkage: float = Field(ge=0)
     resamples: int = Field(ge=100)
@@ -57,7 +58,7 @@ def rarest_first(truth: np.ndarray, classes: int) -> np.ndarray:
     return np.argsort(np.bincount(truth, minlength=classes), kind="stable")
 
 
-def fit_rule(probabilities: Sequence[np.ndarray], examples: Examples, params: RuleParams) -> DecisionRule:
+def fit_rule(probabilities: Sequence[np.ndarray], examples: Examples, params: EnsembleParams) -> DecisionRule:
     """The rule for these photos; `auto` takes the offsets if their cross-fitted gain exceeds noise."""
     sizes = [len(task.classes) for task in examples.tasks]
     order = tuple(rarest_first(truth, size) for truth, size in zip(examples.truth, sizes, strict=True))
@@ -70,7 +71,7 @@ def fit_rule(probabilities: Sequence[np.ndarray], examples: Examples, params: Ru
 
 
 def offsets_gain(
-    probabilities: Sequence[np.ndarray], argmax_rule: DecisionRule, examples: Examples, params: RuleParams
+    probabilities: Sequence[np.ndarray], argmax_rule: DecisionRule, examples: Examples, params: EnsembleParams
 ) -> bool:
     """Whether cross-fitted offsets raise the joint macro F1 in all but GAIN_QUANTILE of the resampled populations."""
     folds = np.unique(examples.folds)
@@ -83,7 +84,7 @@ def offsets_gain(
 
 
 def cross_fit_decisions(
-    probabilities_by_fold: dict[int, Sequence[np.ndarray]], examples: Examples, params: RuleParams
+    probabilities_by_fold: dict[int, Sequence[np.ndarray]], examples: Examples, params: EnsembleParams
 ) -> list[np.ndarray]:
     """Each photo's answers, by a rule fitted on the other folds.
 
@@ -99,7 +100,7 @@ def cross_fit_decisions(
 
 
 def bootstrap_gains(
-    new: Sequence[np.ndarray], old: Sequence[np.ndarray], examples: Examples, params: RuleParams
+    new: Sequence[np.ndarray], old: Sequence[np.ndarray], examples: Examples, params: EnsembleParams
 ) -> np.ndarray:
     """How much higher the joint macro F1 of the new answers is, in each of the resampled populations."""
     truth = joint_codes(examples.truth, examples.tasks)

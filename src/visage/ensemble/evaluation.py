@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from visage.ensemble.blend import Blend, cross_fit_blend
-from visage.ensemble.decision_rule import GAIN_QUANTILE, bootstrap_gains
-from visage.ensemble.fitting import EnsembleParams, EnsembleResult
+from visage.ensemble.decision_rule import GAIN_QUANTILE, EnsembleParams, bootstrap_gains
+from visage.ensemble.fitting import EnsembleResult
 from visage.ensemble.member_predictions import Examples, MemberPredictions
 from visage.formats.tasks import joint_class_names, joint_codes
 from visage.scores import (

@@ -11,16 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from visage.ensemble.blend import Blend, Weighting, average_folds, fit_blend, leave_one_fold_out
-from visage.ensemble.decision_rule import DecisionRule, RuleParams, cross_fit_decisions, fit_rule
+from visage.ensemble.blend import Blend, average_folds, fit_blend, leave_one_fold_out
+from visage.ensemble.decision_rule import DecisionRule, EnsembleParams, cross_fit_decisions, fit_rule
 from visage.ensemble.member_predictions import Examples, MemberPredictions
 from visage.formats.tasks import joint_codes
-
-
-class EnsembleParams(RuleParams):
-    """Section `ensemble`."""
-
-    weights: Weighting
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import pandas as pd
 from pydantic import Field
 
 from visage.ensemble.blend import leave_one_fold_out
-from visage.ensemble.fitting import EnsembleParams, fit_blends
+from visage.ensemble.decision_rule import EnsembleParams
+from visage.ensemble.fitting import fit_blends
 from visage.ensemble.member_predictions import Examples, MemberPredictions
 from visage.formats.tasks import Task
 from visage.runtime.params import Params, suggest
