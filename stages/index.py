@@ -3,14 +3,13 @@
 import json
 from pathlib import Path
 
-from tqdm import tqdm
-
 from visage.formats.tasks import load_tasks, write_tasks
 from visage.index.corrections import read_corrections
 from visage.index.layouts import IndexParams, read_layout
 from visage.index.photo_table import build_photo_table, size_reader
 from visage.runtime.parallel import map_threads
 from visage.runtime.params import load
+from visage.runtime.progress import track
 from visage.runtime.stage import run
 
 
@@ -18,7 +17,7 @@ def main(raw: Path, labels: Path, photos: Path, tasks_file: Path, rejected: Path
     params, tasks, corrections = load(IndexParams, "index"), load_tasks(), read_corrections(labels)
     listed_photos, problems = read_layout(raw, params)
     sizes = map_threads(size_reader(raw), listed_photos["photo"], ahead=64)
-    sizes = list(tqdm(sizes, "index", len(listed_photos), unit=" photos"))
+    sizes = list(track(sizes, "index", len(listed_photos), "photos"))
     table = build_photo_table(listed_photos, sizes, problems, tasks, corrections, params, corrections_file=labels)
     for folder in {out.parent for out in (photos, tasks_file, rejected, counts)}:
         folder.mkdir(parents=True, exist_ok=True)  # a fresh clone has none yet

@@ -69,7 +69,7 @@ def cut_short(path):
     path.write_bytes(path.read_bytes()[:-60])
 
 
-def bad(root, what):
+def spoil(root, fault):
     """One thing wrong with a good set."""
     csv, folder, info = root / "train/train.csv", root / PERSON, root / "eval/info.csv"
     text = csv.read_text()
@@ -102,7 +102,7 @@ def bad(root, what):
         "image id leaves": lambda: info.write_text(info.read_text() + "../train/train.csv,0\n"),
         "no table": lambda: csv.write_text(""),
     }
-    actions[what]()
+    actions[fault]()
 
 
 SENTENCES = {
@@ -135,21 +135,21 @@ FATAL = {
 }
 
 
-@pytest.mark.parametrize("what", SENTENCES)
-def test_a_problem_stops_with_its_sentence(competition, monkeypatch, what):
+@pytest.mark.parametrize("fault", SENTENCES)
+def test_a_problem_stops_with_its_sentence(competition, monkeypatch, fault):
     monkeypatch.setattr(photos_module, "MAX_PIXELS", 400)
     root = competition(PEOPLE)
-    bad(root, what)
+    spoil(root, fault)
     with pytest.raises(ValueError) as error:
         index(root)
-    assert SENTENCES[what] in str(error.value)
+    assert SENTENCES[fault] in str(error.value)
 
 
-@pytest.mark.parametrize("what", sorted(SENTENCES))
-def test_skip_leaves_out_what_has_a_problem_and_writes_down_why(competition, monkeypatch, what):
+@pytest.mark.parametrize("fault", sorted(SENTENCES))
+def test_skip_leaves_out_what_has_a_problem_and_writes_down_why(competition, monkeypatch, fault):
     monkeypatch.setattr(photos_module, "MAX_PIXELS", 400)
     root = competition(PEOPLE)
-    bad(root, what)
+    spoil(root, fault)
     result = index(root, on_bad="skip")
     assert len(result.rejected) == result.counts["rejected"] >= 1
     assert result.rejected["problem"].str.len().min() > 10
@@ -157,14 +157,14 @@ def test_skip_leaves_out_what_has_a_problem_and_writes_down_why(competition, mon
     assert set(result.photos["photo"]).isdisjoint(result.rejected["photo"])
 
 
-@pytest.mark.parametrize("what", FATAL)
+@pytest.mark.parametrize("fault", FATAL)
 @pytest.mark.parametrize("on_bad", ["stop", "skip"])
-def test_a_table_that_cannot_be_read_always_stops(competition, what, on_bad):
+def test_a_table_that_cannot_be_read_always_stops(competition, fault, on_bad):
     root = competition(PEOPLE)
-    bad(root, what)
+    spoil(root, fault)
     with pytest.raises(ValueError) as error:
         index(root, on_bad=on_bad)
-    assert FATAL[what] in str(error.value)
+    assert FATAL[fault] in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["photo", "split", "person", "shot", "id_shot", "mask", "row"])
@@ -207,8 +207,8 @@ def test_a_field_may_have_any_name(competition):
 
 def test_all_problems_are_told_at_once(competition):
     root = competition(PEOPLE)
-    for what in ("folder unlisted", "age in words", "answer absent", "zero bytes"):
-        bad(root, what)
+    for fault in ("folder unlisted", "age in words", "answer absent", "zero bytes"):
+        spoil(root, fault)
     with pytest.raises(ValueError) as error:
         index(root)
     assert str(error.value).splitlines()[0].startswith("4 problems with the photos")

@@ -32,7 +32,7 @@ def is_photo(path: Path) -> bool:
 
 
 def read_size(root: Path, photo: str) -> tuple[int, int]:
-    """Width and height of the upright photo, from its header; a photo that is cut short is found out too."""
+    """Width and height of the upright photo, from its header; a photo that is cut short is an error."""
     path = photo_path(root, photo)
     if not path.is_file():
         raise ValueError("the file is not there.")
@@ -42,9 +42,9 @@ def read_size(root: Path, photo: str) -> tuple[int, int]:
         with open_image(file) as image:
             width, height = image.size
             sideways = read_orientation(image) >= 5
-            form = image.format
-        if not is_complete(file, form):
-            decode_photo(path.read_bytes(), photo)  # the rare odd ending is settled by the decoder
+            image_format = image.format
+        if not is_complete(file, image_format):
+            decode_photo(path.read_bytes(), photo)  # few files end otherwise; whether they are whole shows in decoding
     return (height, width) if sideways else (width, height)
 
 
@@ -57,7 +57,7 @@ def read_orientation(image: Image.Image) -> int:
 
 
 def open_image(source: io.BufferedIOBase) -> Image.Image:
-    """A photo whose header has been read and found sane; no pixel is decoded yet."""
+    """A photo whose header is read and checked; no pixel is decoded yet."""
     try:
         image = Image.open(source)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
@@ -70,14 +70,14 @@ def open_image(source: io.BufferedIOBase) -> Image.Image:
     return image
 
 
-def is_complete(file: io.BufferedIOBase, form: str | None) -> bool:
-    """Whether the end that a whole JPEG or PNG has is there; other forms count as doubtful."""
+def is_complete(file: io.BufferedIOBase, image_format: str | None) -> bool:
+    """Whether the mark that ends a whole JPEG or PNG is there; False for other formats, which have none."""
     ends = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-    if form not in ends:
+    if image_format not in ends:
         return False
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - 64))
-    return ends[form] in file.read()
+    return ends[image_format] in file.read()
 
 
 def read_photo(root: Path, photo: str) -> np.ndarray:
@@ -113,11 +113,11 @@ def to_rgb(image: Image.Image) -> np.ndarray:
         return np.asarray(image)
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits a pixel, or numbers of any size
         grey = np.asarray(image).astype(np.float64)
-        top = 65535 if image.mode.startswith("I") and grey.max(initial=0) > 255 else 255
-        grey = np.clip(grey * (255 / top), 0, 255).round().astype(np.uint8)
+        white = 65535 if image.mode.startswith("I") and grey.max(initial=0) > 255 else 255
+        grey = np.clip(grey * (255 / white), 0, 255).round().astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, WHITE)
-        return np.asarray(Image.alpha_composite(paper, image).convert("RGB"))
+        background = Image.new("RGBA", image.size, WHITE)
+        return np.asarray(Image.alpha_composite(background, image).convert("RGB"))
     return np.asarray(image.convert("RGB"))

@@ -30,13 +30,13 @@ def shard_order(photos: Iterable[str]) -> list[str]:
 def encode_image(image: np.ndarray, form: str = ".jpg", quality: int = 95) -> bytes:
     """RGB (or one grey channel) as JPEG or PNG bytes."""
     flags = [cv2.IMWRITE_JPEG_QUALITY, quality] if form == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 3]
-    done, data = cv2.imencode(form, image[..., ::-1] if image.ndim == 3 else image, flags)
-    assert done, f"a picture of shape {image.shape} and type {image.dtype} cannot be written as {form}"
+    encoded, data = cv2.imencode(form, image[..., ::-1] if image.ndim == 3 else image, flags)
+    assert encoded, f"a picture of shape {image.shape} and type {image.dtype} cannot be written as {form}"
     return data.tobytes()
 
 
 def decode_image(data: bytes) -> np.ndarray:
-    """What `encode` wrote: RGB height x width x 3, or grey height x width."""
+    """What `encode_image` wrote: RGB height x width x 3, or grey height x width."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError("a stored picture cannot be decoded; delete the folder that holds it and run `dvc repro`.")
@@ -48,15 +48,14 @@ def write_shards(folder: Path, rows: Iterable[Mapping[str, Any]], columns: Mappi
 
     `columns` are those beside photo, width, height, image. The folder appears whole under its name, or not at all.
     """
-    total = 0
     schema = build_schema(columns)
+    total, last = 0, -1
     with replace_folder(folder) as part:
-        last = -1
-        for shard, members in groupby(rows, key=lambda row: shard_of(row["photo"])):
+        for shard, shard_rows in groupby(rows, key=lambda row: shard_of(row["photo"])):
             assert shard > last, "rows are not in the order of shard_order"
-            last, table = shard, pa.Table.from_pylist(list(members), schema=schema)
+            table = pa.Table.from_pylist(list(shard_rows), schema=schema)
             pq.write_table(table, part / f"{shard:02d}.parquet", compression="none", store_schema=False)
-            total += len(table)
+            total, last = total + len(table), shard
         if not total:  # an empty set still says what its columns are
             pq.write_table(schema.empty_table(), part / "00.parquet", compression="none", store_schema=False)
     return total
@@ -89,14 +88,18 @@ def count_pictures(folder: Path) -> int:
 
 def join_mattes(tables: Iterator[Any], mattes: Path | None) -> Iterator[dict[str, Any]]:
     """Rows of the crops, each with the matte of the same photo: matched by key, never by place."""
-    others = read_shards(mattes, ["photo", "image"]) if mattes else None
-    known: dict[str, bytes] = {}
-    for table in tables:
-        for row in table.to_pylist():
-            while others is not None and row["photo"] not in known:
-                if (shard := next(others, None)) is None:
-                    raise ValueError(
-                        f"{mattes} has no matte of {row['photo']}; set keep: all, or a cut_out.model other than none."
-                    )
-                known = dict(zip(shard["photo"].to_pylist(), shard["image"].to_pylist(), strict=True))
-            yield row | ({"matte": known[row["photo"]]} if mattes else {})
+    rows = (row for table in tables for row in table.to_pylist())
+    if not mattes:
+        yield from rows
+        return
+    matte_tables = read_shards(mattes, ["photo", "image"])
+    matte_of: dict[str, bytes] = {}  # by photo, of the shard at hand
+    for row in rows:
+        while row["photo"] not in matte_of:
+            table = next(matte_tables, None)
+            if table is None:
+                raise ValueError(
+                    f"{mattes} has no matte of {row['photo']}; set keep: all, or a cut_out.model other than none."
+                )
+            matte_of = dict(zip(table["photo"].to_pylist(), table["image"].to_pylist(), strict=True))
+        yield row | {"matte": matte_of[row["photo"]]}

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
-from visage.runtime.params import FILE, Params, find_section, read_params, suggest, validate
+from visage.runtime.params import FILE, Params, find_section, read_params, validate
+from visage.runtime.problems import suggest_nearest
 
 
 class LabelParams(Params):
@@ -34,7 +35,7 @@ class LabelParams(Params):
 
 @dataclass(frozen=True)
 class Task:
-    """One judgement: its classes in order, the field its label comes from, and the borders if that is a number."""
+    """One question about every photo: its classes in order, the field its label comes from, the borders of a number."""
 
     name: str
     classes: tuple[str, ...]
@@ -57,7 +58,7 @@ def load_tasks(path: Path = FILE) -> list[Task]:
 def bin_class_names(bins: Sequence[float]) -> tuple[str, ...]:
     """[30, 60] as <30, 30-59, >=60; each border belongs to the class above it."""
     borders = [f"{border:g}" for border in bins]
-    tops = [f"{b - 1:g}" if float(b).is_integer() else f"<{b:g}" for b in bins]
+    tops = [f"{border - 1:g}" if float(border).is_integer() else f"<{border:g}" for border in bins]
     middle = [f"{low}-{high}" for low, high in zip(borders, tops[1:], strict=False)]
     return (f"<{borders[0]}", *middle, f">={borders[-1]}")
 
@@ -72,7 +73,7 @@ def read_tasks(path: Path) -> list[Task]:
 
 
 def class_codes(names: pd.Series, task: Task) -> np.ndarray:
-    """Class names as their places in the task's order; -1 where there is none."""
+    """The index of each class name in the task's order, int64; -1 where there is none."""
     return pd.Index(task.classes).get_indexer(names).astype(np.int64)
 
 
@@ -85,7 +86,7 @@ def joint_codes(parts: Sequence[np.ndarray], tasks: Sequence[Task]) -> np.ndarra
 
 
 def split_joint_codes(joint: np.ndarray, tasks: Sequence[Task]) -> list[np.ndarray]:
-    """The inverse of `joint_code`."""
+    """The inverse of `joint_codes`: the class codes of each task."""
     parts, rest = [], np.asarray(joint)
     for task in reversed(tasks):
         rest, part = np.divmod(rest, len(task.classes))
@@ -94,7 +95,7 @@ def split_joint_codes(joint: np.ndarray, tasks: Sequence[Task]) -> list[np.ndarr
 
 
 def joint_class_names(tasks: Sequence[Task]) -> list[str]:
-    """`worn/male/<30` and so on, in the order of the joint code."""
+    """`worn/male/<30` and so on, in the order of the joint codes."""
     names = [""]
     for task in tasks:
         names = [f"{head}/{name}" if head else name for head in names for name in task.classes]
@@ -103,13 +104,22 @@ def joint_class_names(tasks: Sequence[Task]) -> list[str]:
 
 def classify(values: pd.Series, task: Task) -> tuple[pd.Series, pd.Series]:
     """Field values as class names, and for each value what is wrong with it ('' where nothing is)."""
-    if not task.bins:
-        wrong = ~values.isin(task.classes)
-        told = values.map(lambda one: f"{task.source} {one!r} is not one of {', '.join(task.classes)}.")
-        hints = values.map(lambda one: suggest(one, task.classes) if str(one) else "")
-        return values.where(~wrong, ""), told.str.cat(hints).where(wrong, "")
+    return classify_numbers(values, task) if task.bins else classify_names(values, task)
+
+
+def classify_names(values: pd.Series, task: Task) -> tuple[pd.Series, pd.Series]:
+    unknown = [value for value in values.unique() if value not in task.classes]
+    sentences = {
+        value: f"{task.source} {value!r} is not one of {', '.join(task.classes)}.{suggest_nearest(value, task.classes)}"
+        for value in unknown
+    }
+    return values.where(~values.isin(unknown), ""), values.map(lambda value: sentences.get(value, ""))
+
+
+def classify_numbers(values: pd.Series, task: Task) -> tuple[pd.Series, pd.Series]:
     numbers = pd.to_numeric(values, errors="coerce").replace([np.inf, -np.inf], np.nan)
-    places = np.digitize(numbers.fillna(0), task.bins)
-    names = pd.Series(np.array(task.classes)[places], index=values.index)
-    told = values.map(lambda one: f"{task.source} {one!r} is not a number; write one such as 34.")
-    return names.where(numbers.notna(), ""), told.where(numbers.isna(), "")
+    known = numbers.notna()
+    codes = np.digitize(numbers.fillna(0), task.bins)
+    names = pd.Series(np.array(task.classes)[codes], index=values.index)
+    sentences = values.map(lambda value: f"{task.source} {value!r} is not a number; write one such as 34.")
+    return names.where(known, ""), sentences.where(~known, "")

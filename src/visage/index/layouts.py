@@ -112,8 +112,9 @@ def read_competition_train(root: Path, problems: list[Problem]) -> pd.DataFrame:
     for line, person in people.to_dict("index").items():
         name = person.pop("path")
         sentence = describe_folder(name, folders, repeated[line])
-        shots = {} if sentence else group_shots(list_photos(images / name))
-        sentence = sentence or describe_shots(name, shots)
+        if not sentence:
+            shots = group_shots(list_photos(images / name))
+            sentence = describe_shots(name, shots)
         if sentence:
             problems.append(Problem(file=TRAIN_CSV, row=line, person=name, problem=sentence))
         else:

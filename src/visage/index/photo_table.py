@@ -62,17 +62,16 @@ def build_photo_table(
         head = f"{len(problems)} problem{'s' * (len(problems) > 1)} with the photos"
         raise ValueError(f"{head} (index.on_bad: skip leaves them out):\n{describe_problems(problems)}")
     values = {f"{task.name}_value": corrected[task.source] for task in tasks if task.bins}
-    pixels = {
-        side: [0 if isinstance(size, str) else size[i] for size in sizes] for i, side in enumerate(("width", "height"))
-    }
-    table = corrected[["photo", "split", "person"]].assign(**classes, **values, **pixels)
+    table = corrected[["photo", "split", "person"]].assign(**classes, **values)
+    pixels = [(0, 0) if isinstance(size, str) else size for size in sizes]
+    table["width"], table["height"] = [width for width, _ in pixels], [height for _, height in pixels]
     rejected = pd.DataFrame(map(asdict, problems), columns=[field.name for field in fields(Problem)])
-    rejected = rejected.astype({"row": "Int64"})
     table = drop_rejected(table, rejected).sort_values("photo", ignore_index=True)
     if not (table["split"] == "train").any():
         raise ValueError(f"no photo to train on is left.\n{describe_problems(problems)}".strip())
     n_corrected = int((corrected != photos).any(axis=1).sum())
-    return PhotoTable(table, rejected, count_classes(table, tasks, len(rejected), n_corrected))
+    counts = count_classes(table, tasks, len(rejected), n_corrected)
+    return PhotoTable(table, rejected.astype({"row": "Int64"}), counts)
 
 
 def check_fields(photos: pd.DataFrame, tasks: Sequence[Task]) -> None:
