@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from visage.practice.practice_set import PracticeParams, write_practice
+from visage.practice.practice_set import PracticeParams, draw_people, write_practice
+from visage.runtime.memo import Memo
 from visage.runtime.parallel import count_workers
 from visage.runtime.params import load
 from visage.runtime.progress import track
@@ -11,7 +12,10 @@ from visage.runtime.stage import run
 
 def main(raw: Path) -> None:
     params = load(PracticeParams, "practice")
-    write_practice(raw, params, count_workers(), lambda chunks, total: track(chunks, "practice", total, "people"))
+    with Memo("practice", code="visage.practice.practice_set") as memo:
+        people = draw_people(params, memo, count_workers())
+        write_practice(raw, params, track(people, "practice", params.train_people + params.eval_people, "people"))
+    print(f"{memo}.")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from visage.formats.columns import SHOTS
 from visage.practice import masks, practice_set
 from visage.practice.people import sample_person, sample_population
 from visage.practice.portraits import Pose, draw_group, draw_portrait
-from visage.practice.practice_set import PracticeParams, list_photos, write_practice
+from visage.practice.practice_set import PracticeParams, draw_people, list_photos, write_practice
+from visage.runtime.memo import Memo
 
 SMALL = PracticeParams(seed=3, train_people=15, eval_people=2)
 FEW = PracticeParams(seed=3, train_people=2, eval_people=1)
@@ -34,10 +35,17 @@ def read_files(root):
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+def draw_set(root, memo_folder, workers=1):
+    """The practice set of FEW people; returns how many people were drawn and how many recalled."""
+    with Memo("practice", folder=memo_folder) as memo:
+        write_practice(root, FEW, draw_people(FEW, memo, workers))
+        return memo.computed, memo.known
+
+
 @pytest.fixture(scope="module")
 def practice_root(tmp_path_factory):
     root = tmp_path_factory.mktemp("raw") / "practice"
-    write_practice(root, FEW, workers=1)
+    assert draw_set(root, root.parent / "memo") == (3, 0)
     return root
 
 
@@ -45,7 +53,12 @@ def practice_root(tmp_path_factory):
 
 
 def test_the_number_of_workers_changes_no_byte(practice_root, tmp_path):
-    write_practice(tmp_path / "again", FEW, workers=2)
+    draw_set(tmp_path / "again", tmp_path / "memo", workers=2)
+    assert read_files(tmp_path / "again") == read_files(practice_root)
+
+
+def test_people_that_were_drawn_before_are_not_drawn_again(practice_root, tmp_path):
+    assert draw_set(tmp_path / "again", practice_root.parent / "memo") == (0, 3)
     assert read_files(tmp_path / "again") == read_files(practice_root)
 
 
@@ -76,7 +89,7 @@ def test_a_failed_draw_leaves_no_data_folder(tmp_path, monkeypatch):
 
     monkeypatch.setattr(practice_set, "_write_tables", fail_on_full_disk)
     with pytest.raises(OSError, match="no space"):
-        write_practice(tmp_path / "practice", FEW, workers=1)
+        write_practice(tmp_path / "practice", FEW, [])
     assert not (tmp_path / "practice").exists()
 
 

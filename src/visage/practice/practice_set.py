@@ -4,7 +4,7 @@ import csv
 import ctypes
 import hashlib
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from visage.formats.columns import SHOTS
 from visage.practice.people import Person, sample_population
 from visage.practice.portraits import Portrait, draw_portrait
 from visage.runtime.files import replace_folder
+from visage.runtime.memo import Memo
 from visage.runtime.params import Params
 
 
@@ -94,29 +95,31 @@ def _choose_extension(i: int, k: int) -> str:
     return {5: "png", 9: "jpeg", 13: ("jpg", "png", "jpeg")[k % 3]}.get(i % 40, "jpg")
 
 
-def write_practice(
-    root: Path,
-    params: PracticeParams,
-    workers: int,
-    progress: Callable[[Iterable, int], Iterable] = lambda chunks, total: chunks,
-) -> None:
-    """Draw the whole set into `root`, replacing what was there; until it is complete it lies in `<root>.part`.
-
-    `progress` wraps the iterator over finished chunks (seven photos each) and gets their number.
-    """
+def draw_people(params: PracticeParams, memo: Memo, workers: int) -> Iterator[dict[str, bytes]]:
+    """For each person the seven photos' file names below the data root, and the bytes of the files."""
     photos = list(list_photos(params).values())
-    chunks = [photos[i : i + len(SHOTS)] for i in range(0, len(photos), len(SHOTS))]
-    with replace_folder(root) as folder, _process_map(workers) as map_chunks:
-        _write_tables(folder, photos)
-        for _ in progress(map_chunks(_write_photos, [folder] * len(chunks), chunks), len(chunks)):
-            pass
+    people = [photos[i : i + len(SHOTS)] for i in range(0, len(photos), len(SHOTS))]
+
+    def draw(chunk: Sequence[Sequence[PracticePhoto]]) -> Iterator[dict[str, bytes]]:
+        with _process_map(workers) as map_people:
+            yield from map_people(_encode_photos, chunk)
+
+    return memo.map(draw, people, key=lambda person: [repr(person)])
 
 
-def _write_photos(root: Path, photos: Sequence[PracticePhoto]) -> None:
-    for photo in photos:
-        path = root / photo.key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(photo.encode())
+def _encode_photos(photos: Sequence[PracticePhoto]) -> dict[str, bytes]:
+    return {photo.key: photo.encode() for photo in photos}
+
+
+def write_practice(root: Path, params: PracticeParams, people: Iterable[Mapping[str, bytes]]) -> None:
+    """Write the whole set into `root`, replacing what was there; until it is complete it lies in `<root>.part`."""
+    with replace_folder(root) as folder:
+        _write_tables(folder, list(list_photos(params).values()))
+        for files in people:
+            for key, data in files.items():
+                path = folder / key
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
 
 
 @contextmanager
