@@ -133,11 +133,13 @@ def is_number(text: str, low: float, high: float) -> bool:
 
 def read_session(name: str, root: Path, tables: Mapping[str, Path], manual: Path) -> Session:
     """Whatever of photos, tasks, boxes, missed and doubts is there; only the photos must be."""
-    photos = {row["photo"]: row for row in read_rows(tables["photos"], ["photo", "person", "width", "height"])}
+    photos = {
+        row["photo"]: row for row in read_optional_table(tables["photos"], ["photo", "person", "width", "height"])
+    }
     if not photos:
         raise ValueError(f"{tables['photos']} names no photos; `dvc repro index` makes it.")
-    boxes = [row for row in read_rows(tables["boxes"], ["photo", *CORNERS]) if row["x0"]]
-    missed = [row["photo"] for row in read_rows(tables["missed"], ["photo"]) if row["photo"] in photos]
+    boxes = [row for row in read_optional_table(tables["boxes"], ["photo", *CORNERS]) if row["x0"]]
+    missed = [row["photo"] for row in read_optional_table(tables["missed"], ["photo"]) if row["photo"] in photos]
     return Session(
         name=name,
         root=root,
@@ -145,13 +147,13 @@ def read_session(name: str, root: Path, tables: Mapping[str, Path], manual: Path
         tasks=read_tasks(tables["tasks"]) if tables["tasks"].is_file() else [],
         detected={row["photo"]: [float(row[corner]) for corner in CORNERS] for row in boxes},
         missed=list(dict.fromkeys(missed)),
-        label_issues=group_label_issues(read_rows(tables["doubts"], CORRECTION_COLUMNS), photos),
+        label_issues=group_label_issues(read_optional_table(tables["doubts"], CORRECTION_COLUMNS), photos),
         boxes=Ledger(manual / "boxes.csv", MANUAL_BOX_COLUMNS, ["photo"]),
         labels=Ledger(manual / "labels.csv", CORRECTION_COLUMNS, ["person", "photo", "field"]),
     )
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
+def read_optional_table(path: Path, columns: Sequence[str]) -> list[Row]:
     """The rows of a table, none where there is no file."""
     return read_text_table(path, columns).to_dict("records") if path.is_file() else []
 

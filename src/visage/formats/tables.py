@@ -22,20 +22,20 @@ def read_text_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
 
 def read_numbered_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     """The same, its index being the line that each row begins on."""
-    header, rows = read_rows(path, columns)
+    header, rows = read_cells(path, columns)
     check_header(path, header, columns)
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=header, dtype=str)
 
 
 def read_manual_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A table that is kept by hand, numbered: it has exactly these columns, in this order."""
-    header, rows = read_rows(path, columns)
+    header, rows = read_cells(path, columns)
     if header != list(columns):
         raise ValueError(f"{path}: the columns are {header}, and should be {list(columns)}.")
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=header, dtype=str)
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> tuple[list[str], dict[int, list[str]]]:
+def read_cells(path: Path, columns: Sequence[str]) -> tuple[list[str], dict[int, list[str]]]:
     """The names in the first row, and the cells of each other row by the line that it begins on.
 
     Rows without any text are left out, and so are empty cells to the right of the last named column: spreadsheets
