@@ -1,11 +1,11 @@
-"""Variations: nothing when off, exact when simple, and labels that go with what is to be seen."""
+"""Augmentation: nothing when off, exact when simple, and labels that go with the pixels."""
 
 import pytest
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from tests.drawn_lessons import recipe
+from tests.drawn_people import recipe
 from visage.learning.augment import (
     augment,
     gaussian_blur,
@@ -26,24 +26,23 @@ def seeded(seed: int = 0) -> Generator:
     return Generator().manual_seed(seed)
 
 
-def pictures(count: int = 8, height: int = 32, width: int = 24) -> Tensor:
-    return to_float(stored(count, height, width))
+def float_pictures(count: int = 8, height: int = 32, width: int = 24) -> Tensor:
+    return to_float(byte_pictures(count, height, width))
 
 
-def stored(count: int = 8, height: int = 32, width: int = 24) -> Tensor:
-    """Pictures as an album keeps them: bytes."""
+def byte_pictures(count: int = 8, height: int = 32, width: int = 24) -> Tensor:
     return torch.randint(256, (count, 3, height, width), generator=seeded(9), dtype=torch.uint8)
 
 
 def test_with_everything_off_pictures_stay_as_they_are() -> None:
-    wanted = [Targets(torch.eye(8))]
-    varied_pictures, same = augment(stored(), wanted, recipe(), seeded())
-    assert torch.equal(varied_pictures, pictures()) and same is wanted
+    targets = [Targets(torch.eye(8))]
+    pictures, same_targets = augment(byte_pictures(), targets, recipe(), seeded())
+    assert torch.equal(pictures, float_pictures()) and same_targets is targets
 
 
-def test_the_same_seed_varies_in_the_same_way() -> None:
+def test_the_same_seed_augments_in_the_same_way() -> None:
     first, second, other = (
-        augment(stored(), [Targets(torch.eye(8))], recipe(**EVERYTHING), seeded(s)) for s in (1, 1, 2)
+        augment(byte_pictures(), [Targets(torch.eye(8))], recipe(**EVERYTHING), seeded(s)) for s in (1, 1, 2)
     )
     assert torch.equal(first[0], second[0]) and torch.equal(first[1][0].classes, second[1][0].classes)
     assert not torch.equal(first[0], other[0])
@@ -51,12 +50,12 @@ def test_the_same_seed_varies_in_the_same_way() -> None:
 
 @pytest.mark.parametrize("rotate", [0.0, 1e-6])
 def test_a_flip_is_the_mirror_image_by_copy_and_by_resampling(rotate: float) -> None:
-    flipped = transform(stored(), recipe(flip=1.0, rotate=rotate), seeded())
-    torch.testing.assert_close(flipped, pictures().flip(3), atol=1e-4, rtol=0)
+    flipped = transform(byte_pictures(), recipe(flip=1.0, rotate=rotate), seeded())
+    torch.testing.assert_close(flipped, float_pictures().flip(3), atol=1e-4, rtol=0)
 
 
 def test_half_of_the_pictures_are_flipped() -> None:
-    mirrored = transform(stored(400, 4, 4), recipe(flip=0.5), seeded()) != pictures(400, 4, 4)
+    mirrored = transform(byte_pictures(400, 4, 4), recipe(flip=0.5), seeded()) != float_pictures(400, 4, 4)
     assert mirrored.any(3).any(2).any(1).sum() == 200
 
 
@@ -89,44 +88,39 @@ def test_jitter_keeps_grey_grey_and_centres_on_the_picture() -> None:
     assert 0.69 < ratio.min() < 0.8 and 1.2 < ratio.max() < 1.31
 
 
-def test_blur_keeps_the_mean_and_smooths_about_half() -> None:
-    many = pictures(200, 16, 16)
+def test_blur_keeps_a_flat_picture_and_smooths_about_half() -> None:
+    many = float_pictures(200, 16, 16)
     out = gaussian_blur(many, 2.0, seeded())
-    still = (out - many).abs().amax((1, 2, 3)) < 1e-4
-    assert 0.35 < still.float().mean() < 0.65
-    torch.testing.assert_close(
-        gaussian_blur(torch.full((4, 3, 16, 16), 0.3), 2.0, seeded()), torch.full((4, 3, 16, 16), 0.3)
-    )
+    unchanged = (out - many).abs().amax((1, 2, 3)) < 1e-4
+    assert 0.35 < unchanged.float().mean() < 0.65
+    grey = torch.full((4, 3, 16, 16), 0.3)
+    torch.testing.assert_close(gaussian_blur(grey, 2.0, seeded()), grey)
 
 
-def test_rectangles_have_the_asked_area_where_they_fit() -> None:
+def test_rectangles_have_their_area_where_they_fit() -> None:
     area = torch.full((4000,), 0.04)
     filled = random_rectangles(4000, 50, 50, area, seeded()).float().mean((1, 2, 3))
     assert filled.max().item() == pytest.approx(0.04, abs=0.005) and filled.min() > 0
 
 
-def test_erasing_touches_the_asked_share_of_pictures() -> None:
-    many = pictures(400, 16, 16)
-    touched = (random_erase(many, 0.3, seeded()) != many).any(3).any(2).any(1).float().mean().item()
-    assert 0.2 < touched < 0.4
+def test_erasing_changes_its_share_of_the_pictures() -> None:
+    many = float_pictures(400, 16, 16)
+    is_changed = (random_erase(many, 0.3, seeded()) != many).any(3).any(2).any(1)
+    assert 0.2 < is_changed.float().mean().item() < 0.4
 
 
 @pytest.mark.parametrize("kind", [{"mixup": 0.5}, {"cutmix": 1.0}, {"mixup": 0.5, "cutmix": 1.0}])
 def test_labels_are_mixed_as_much_as_pixels(kind: dict) -> None:
     """Picture i shows nothing but channel-mean i, so what a mixed picture holds can be read off its pixels."""
     plain = (F.one_hot(torch.arange(3)).byte() * 255)[:, :, None, None].repeat(20, 1, 32, 24)
-    out, [wanted] = augment(
-        plain,
-        [Targets(F.one_hot(torch.arange(3)).float().repeat(20, 1))],
-        recipe(mix_probability=1.0, **kind),
-        seeded(),
-    )
-    torch.testing.assert_close(out.mean((2, 3)), wanted.classes, atol=1e-5, rtol=0)
-    assert (wanted.classes.amax(1) < 0.999).float().mean() > 0.3
+    targets = [Targets(F.one_hot(torch.arange(3)).float().repeat(20, 1))]
+    out, [target] = augment(plain, targets, recipe(mix_probability=1.0, **kind), seeded())
+    torch.testing.assert_close(out.mean((2, 3)), target.classes, atol=1e-5, rtol=0)
+    assert (target.classes.amax(1) < 0.999).float().mean() > 0.3
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.4, 1.0])
-def test_draws_follow_the_beta_distribution(alpha: float) -> None:
-    draws = sample_beta(alpha, 20000, seeded())
-    assert draws.mean().item() == pytest.approx(0.5, abs=0.02)
-    assert draws.var().item() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.05)
+def test_samples_follow_the_beta_distribution(alpha: float) -> None:
+    samples = sample_beta(alpha, 20000, seeded())
+    assert samples.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert samples.var().item() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.05)

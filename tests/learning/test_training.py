@@ -1,14 +1,15 @@
-"""Learning one network: it learns, it repeats itself to the bit, and it says when it went wrong."""
+"""Training one network: it learns, it repeats itself to the bit, and its errors say what went wrong."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from tests.drawn_lessons import recipe
+from tests.drawn_people import recipe
 from visage.learning.losses import build_targets
 from visage.learning.optim import EMA, BestCheckpoint, warmup_cosine
-from visage.learning.training import TrainingData, epoch_batches, fit, frozen_features
+from visage.learning.training import TrainingData, epoch_batches, evaluate, fit, frozen_features, predict_codes
 from visage.networks.network import Head, Network, build_network
 from visage.networks.recipe import TrainParams
 from visage.networks.tensors import autocast, gather, to_float
@@ -18,34 +19,39 @@ YEARS = Head("age", ("young", "old"), tuple(float(year) for year in range(10, 71
 COUNT = 16
 
 
-def lesson(height: int = 32, width: int = 24, count: int = COUNT, seed: int = 3) -> TrainingData:
-    """Pictures of random blocks with random answers: nothing to understand, they can only be learnt by heart."""
-    random = torch.Generator().manual_seed(seed)
-    blocks = torch.randint(0, 256, (count, 3, height // 8, width // 8), generator=random, dtype=torch.uint8)
+HEADS = [CLASSES, YEARS]
+
+
+def random_data(height: int = 32, width: int = 24, count: int = COUNT, seed: int = 3) -> TrainingData:
+    """Pictures of random blocks with random labels: there is no rule to learn, only pictures to memorise."""
+    generator = torch.Generator().manual_seed(seed)
+    blocks = torch.randint(0, 256, (count, 3, height // 8, width // 8), generator=generator, dtype=torch.uint8)
     pixels = blocks.repeat_interleave(8, 2).repeat_interleave(8, 3)
-    mask, values = torch.randint(0, 3, (count,), generator=random), torch.rand(count, generator=random) * 40 + 20
+    mask, values = torch.randint(0, 3, (count,), generator=generator), torch.rand(count, generator=generator) * 40 + 20
     age = (values >= 40).long()
-    return TrainingData(
-        pixels,
-        torch.arange(count),
-        [mask, age],
-        [build_targets(mask, values, CLASSES, 3), build_targets(age, values, YEARS, 3)],
-    )
+    targets = [build_targets(mask, values, CLASSES, 3), build_targets(age, values, YEARS, 3)]
+    return TrainingData(pixels, torch.arange(count), HEADS, [mask, age], targets)
 
 
-def learnt(asked: TrainParams, some: TrainingData, seed: int = 1, **looks: torch.Tensor) -> tuple[Network, list[dict]]:
+def build(recipe: TrainParams, seed: int = 1) -> Network:
     torch.manual_seed(seed)
-    network = build_network(asked, [CLASSES, YEARS])
-    network.standardise([0.5] * 3, [0.3] * 3)
-    rows = torch.arange(len(some.codes[0]))
-    return network, list(fit(network, some, rows, [CLASSES, YEARS], asked, seed=seed, looks=looks))
+    network = build_network(recipe, HEADS)
+    network.set_channel_stats([0.5] * 3, [0.3] * 3)
+    return network
 
 
-def right(network: Network, some: TrainingData) -> float:
+def train(
+    recipe: TrainParams, data: TrainingData, seed: int = 1, **eval_rows: torch.Tensor
+) -> tuple[Network, list[dict]]:
+    network, rows = build(recipe, seed), torch.arange(len(data.codes[0]))
+    return network, list(fit(network, data, rows, recipe, seed=seed, eval_rows=eval_rows))
+
+
+def accuracy(network: Network, data: TrainingData) -> float:
     with torch.no_grad():
-        said = network.eval()(to_float(gather(some.pixels, some.pictures)))
-    pairs = zip(said, [CLASSES, YEARS], some.codes, strict=True)
-    return sum((head.class_logits(out).argmax(1) == codes).float().mean().item() for out, head, codes in pairs) / 2
+        outputs = network.eval()(to_float(gather(data.pixels, data.picture_indices)))
+    pairs = zip(predict_codes(HEADS, outputs), data.codes, strict=True)
+    return sum((predicted == codes).float().mean().item() for predicted, codes in pairs) / 2
 
 
 @pytest.mark.parametrize(("family", "lr", "epochs"), [
@@ -53,107 +59,107 @@ def right(network: Network, some: TrainingData) -> float:
     ("mobilenet_v3_small", 0.001, 20), ("efficientnet_b0", 0.003, 32),
     ("convnext_tiny", 0.001, 7), ("vit_b_16", 0.0001, 6),
 ])  # fmt: skip
-def test_every_family_learns_sixteen_pictures_by_heart(family: str, lr: float, epochs: int) -> None:
+def test_every_family_memorises_sixteen_pictures(family: str, lr: float, epochs: int) -> None:
     side = 32 if family in ("cnn", "mlp", "vit_b_16") else 64
-    some = lesson(side, side)
-    network, rows = learnt(recipe(backbone=family, lr=lr, epochs=epochs, height=side, width=side), some)
-    assert rows[-1]["macro_f1"] == 1 and right(network, some) == 1
+    data = random_data(side, side)
+    network, rows = train(recipe(backbone=family, lr=lr, epochs=epochs, height=side, width=side), data)
+    assert rows[-1]["macro_f1"] == 1 and accuracy(network, data) == 1
 
 
 @pytest.mark.parametrize("kind", [
     {"smoothing": 0.1}, {"focal": 2.0}, {"class_weights": "balanced"}, {"class_weights": "effective"},
     {"f1_weight": 0.5}, {"sampling": "balanced"}, {"ema": 0.9}, {"optimizer": "sgd", "lr": 0.05}, {"clip": 1.0},
 ])  # fmt: skip
-def test_every_loss_and_schedule_learns_sixteen_pictures_by_heart(kind: dict) -> None:
-    some = lesson()
-    network, _ = learnt(recipe(**({"lr": 0.001, "epochs": 40} | kind)), some)
-    assert right(network, some) == 1
+def test_every_loss_and_schedule_memorises_sixteen_pictures(kind: dict) -> None:
+    data = random_data()
+    network, _ = train(recipe(**({"lr": 0.001, "epochs": 40} | kind)), data)
+    assert accuracy(network, data) == 1
 
 
 def test_a_processor_counts_in_32_bits_whatever_the_recipe_says() -> None:
-    with autocast(torch.device("cpu"), recipe(precision="bfloat16")):
+    with autocast(torch.device("cpu"), "bfloat16"):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
 def test_two_runs_give_identical_weights_and_another_seed_does_not() -> None:
-    asked = recipe(
+    changed = recipe(
         epochs=2, batch=8, dropout=0.3, flip=0.5, rotate=10.0, noise=0.1, mix_probability=1.0, mixup=0.4, ema=0.9
     )
-    one, two, other = (learnt(asked, lesson(), seed)[0].state_dict() for seed in (1, 1, 2))
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert not torch.equal(one["heads.0.1.weight"], other["heads.0.1.weight"])
+    first, second, other = (train(changed, random_data(), seed)[0].state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["heads.0.1.weight"], other["heads.0.1.weight"])
 
 
-def test_looking_at_held_out_people_changes_nothing_that_is_learnt() -> None:
-    asked = recipe(epochs=3, batch=8, dropout=0.3)
-    blind, _ = learnt(asked, lesson())
-    seeing, rows = learnt(recipe(epochs=3, batch=8, dropout=0.3, eval_every=2), lesson(), held_out=torch.arange(5))
-    assert all(
-        torch.equal(a, b) for a, b in zip(blind.state_dict().values(), seeing.state_dict().values(), strict=True)
-    )
-    assert [row["epoch"] for row in rows if row["split"] == "held_out"] == [2, 3]
+def test_scoring_held_out_people_does_not_change_the_weights() -> None:
+    changed = recipe(epochs=3, batch=8, dropout=0.3)
+    unscored, _ = train(changed, random_data())
+    scored, curve = train(changed.replace(eval_every=2), random_data(), held_out=torch.arange(5))
+    pairs = zip(unscored.state_dict().values(), scored.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert [row["epoch"] for row in curve if row["split"] == "held_out"] == [2, 3]
 
 
 @pytest.mark.parametrize("lr", [1e6, 30.0])
-def test_a_loss_that_explodes_stops_with_epoch_and_rate(lr: float) -> None:
+def test_a_loss_that_explodes_is_an_error_with_epoch_and_rate(lr: float) -> None:
     with pytest.raises(ValueError, match=r"the loss is .* after epoch \d at learning rate .*; lower train\.lr"):
-        learnt(recipe(optimizer="sgd", lr=lr, epochs=9, backbone="mlp"), lesson())
+        train(recipe(optimizer="sgd", lr=lr, epochs=9, backbone="mlp"), random_data())
 
 
 def test_early_stopping_keeps_the_best_epoch_of_the_inner_people() -> None:
-    asked = recipe(epochs=40, early_stop="loss", patience=4, lr=0.003)
-    some = lesson(count=24)
-    network, rows = learnt(asked, some, inner=torch.arange(16, 24))
-    inner = [row["loss"] for row in rows if row["split"] == "inner"]
+    early = recipe(epochs=40, early_stop="loss", patience=4, lr=0.003)
+    data, rows = random_data(count=24), torch.arange(16, 24)
+    network, curve = train(early, data, inner=rows)
+    inner = [row["loss"] for row in curve if row["split"] == "inner"]
     best = inner.index(min(inner))
     assert len(inner) == best + 1 + 4 < 40
-    with torch.no_grad():
-        said = network(to_float(gather(some.pixels, torch.arange(16, 24))))
-    loss = sum(
-        torch.nn.functional.cross_entropy(head.class_logits(out), codes[16:]).item()
-        for out, head, codes in zip(said, [CLASSES, YEARS], some.codes, strict=True)
-    )
-    assert loss == pytest.approx(inner[best], rel=1e-3)
+    assert evaluate(network, data, rows, early)[0] == pytest.approx(inner[best], rel=1e-6)
+
+
+def test_training_ends_in_the_moving_average_of_the_weights() -> None:
+    data, changed = random_data(), recipe(epochs=3, batch=COUNT)  # one step per epoch
+    network = build(changed)
+    averages = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    for step, _ in enumerate(fit(network, data, torch.arange(COUNT), changed, seed=1), start=1):
+        for name, weight in network.named_parameters():
+            averages[name].lerp_(weight.detach(), 1 - min(0.9, step / (step + 9)))
+    averaged, _ = train(changed.replace(ema=0.9), data)
+    for name, weight in averaged.named_parameters():
+        torch.testing.assert_close(weight.detach(), averages[name])
+    assert not torch.allclose(averaged.heads[0][-1].weight, network.heads[0][-1].weight)  # the last step's
 
 
 def test_frozen_features_learn_what_the_whole_frozen_network_would() -> None:
-    some, asked = lesson(), recipe(unfreeze="head", epochs=3, batch=8)
-    torch.manual_seed(1)
-    network = build_network(asked, [CLASSES, YEARS])
-    network.standardise([0.5] * 3, [0.3] * 3)
-    seen = frozen_features(network, some.pixels, asked)
-    whole, _ = learnt(asked, some)
-    quick, _ = learnt(asked, TrainingData(some.pixels, some.pictures, some.codes, some.targets, seen))
+    data, frozen = random_data(), recipe(unfreeze="head", epochs=3, batch=8)
+    features = frozen_features(build(frozen), data.pixels, frozen)
+    whole, _ = train(frozen, data)
+    quick, _ = train(frozen, replace(data, features=features))
     for a, b in zip(whole.state_dict().values(), quick.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 
 def test_the_scale_of_frozen_features_does_not_matter() -> None:
-    network = build_network(recipe(unfreeze="head"), [CLASSES, YEARS]).train()
+    network = build_network(recipe(unfreeze="head"), HEADS).train()
     features = torch.rand(64, network.heads[0][-1].in_features)
-    for a, b in zip(network.answers(features), network.answers(1000 * features + 7), strict=True):
+    scaled = 1000 * features + 7
+    for a, b in zip(network.apply_heads(features), network.apply_heads(scaled), strict=True):
         torch.testing.assert_close(a, b, atol=1e-2, rtol=1e-2)
-    whole = build_network(recipe(), [CLASSES, YEARS]).train()
-    assert not torch.allclose(whole.answers(features)[0], whole.answers(1000 * features + 7)[0], atol=1e-2)
+    whole = build_network(recipe(), HEADS).train()
+    assert not torch.allclose(whole.apply_heads(features)[0], whole.apply_heads(scaled)[0], atol=1e-2)
 
 
-def test_balanced_sampling_draws_rare_classes_as_often() -> None:
+def test_balanced_sampling_shows_rare_classes_as_often() -> None:
     codes = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
-    some = TrainingData(torch.zeros(1000, 3, 1, 1, dtype=torch.uint8), torch.arange(1000), [codes], [])
-    order = epoch_batches(some, torch.arange(1000), recipe(sampling="balanced"), torch.Generator().manual_seed(0))
-    counts = torch.bincount(codes[order.flatten()])
-    assert counts.min() > 270 and order.shape == (1000 // 16, 16)
+    data = TrainingData(torch.zeros(1000, 3, 1, 1, dtype=torch.uint8), torch.arange(1000), [CLASSES], [codes], [])
+    batches = epoch_batches(data, torch.arange(1000), recipe(sampling="balanced"), torch.Generator().manual_seed(0))
+    assert torch.bincount(codes[batches.flatten()]).min() > 270 and batches.shape == (1000 // 16, 16)
 
 
-def test_an_epoch_shows_every_picture_at_most_once_and_drops_less_than_a_batch() -> None:
-    order = epoch_batches(
-        lesson(count=23), torch.arange(23), recipe(batch=5), torch.Generator().manual_seed(0)
-    ).flatten()
-    assert len(set(order.tolist())) == len(order) == 20
-    assert epoch_batches(lesson(count=3), torch.arange(3), recipe(batch=5), torch.Generator().manual_seed(0)).shape == (
-        1,
-        3,
+@pytest.mark.parametrize(("count", "shape"), [(23, (4, 5)), (3, (1, 3))])
+def test_an_epoch_shows_every_picture_at_most_once_and_drops_less_than_a_batch(count: int, shape: tuple) -> None:
+    batches = epoch_batches(
+        random_data(count=count), torch.arange(count), recipe(batch=5), torch.Generator().manual_seed(0)
     )
+    assert batches.shape == shape and len(batches.unique()) == batches.numel()
 
 
 def test_the_rate_rises_then_falls_along_a_cosine() -> None:
@@ -162,19 +168,19 @@ def test_the_rate_rises_then_falls_along_a_cosine() -> None:
     assert max(rates) == 1 and rates[55] == pytest.approx(0.505) and rates[-1] < 0.02
 
 
-def test_the_average_follows_slowly_and_ends_in_the_network() -> None:
+def test_the_moving_average_follows_slowly_and_ends_in_the_network() -> None:
     network = build_network(recipe(), [CLASSES])
-    average = EMA(network, 0.5)
-    before = average.network.heads[0][1].bias.clone()
+    ema = EMA(network, 0.5)
+    before = ema.network.heads[0][1].bias.clone()
     with torch.no_grad():
         network.heads[0][1].bias += 1
-    average.follow()  # at the first step only a tenth of the old is kept
-    torch.testing.assert_close(average.network.heads[0][1].bias, before + 0.9)
+    ema.update()  # the first step keeps only a tenth of the old
+    torch.testing.assert_close(ema.network.heads[0][1].bias, before + 0.9)
     for _ in range(20):
-        average.follow()
-    torch.testing.assert_close(average.network.heads[0][1].bias, before + 1, atol=1e-4, rtol=0)
+        ema.update()
+    torch.testing.assert_close(ema.network.heads[0][1].bias, before + 1, atol=1e-4, rtol=0)
 
 
 def test_the_best_epoch_is_the_first_of_equals() -> None:
     best, network = BestCheckpoint("macro_f1"), build_network(recipe(), [CLASSES])
-    assert [best.seen(network, math.inf, f1) for f1 in (0.5, 0.4, 0.6, 0.6)] == [True, False, True, False]
+    assert [best.update(network, math.inf, f1) for f1 in (0.5, 0.4, 0.6, 0.6)] == [True, False, True, False]

@@ -6,30 +6,27 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.drawn_lessons import PLAIN, recipe
-from visage.networks.recipe import load_recipe, recipe_from_json, recipe_to_json
+from tests.drawn_people import PLAIN, recipe
+from visage.networks.recipe import load_recipe, recipe_from_json
 
 
-def written(folder: Path, **sections: dict) -> Path:
+def write_params(folder: Path, members: dict | None = None, tasks: dict | None = None) -> Path:
     path, plain = folder / "params.yaml", PLAIN | {"fill": list(PLAIN["fill"]), "hidden": []}
-    tasks = {"age": {"label": "age", "bins": [30, 60]}, "mask": {"label": "mask", "classes": ["on", "off"]}}
-    for name, more in sections.get("tasks", {}).items():
-        tasks[name] |= more
-    whole = {"train": plain, "members": {"first": {}} | sections.get("members", {}), "tasks": tasks}
-    path.write_text(yaml.safe_dump(whole))
+    sections = {"members": {"first": {}} | (members or {}), "tasks": {"age": {}, "mask": {}} | (tasks or {})}
+    path.write_text(yaml.safe_dump({"train": plain} | sections))
     return path
 
 
 def test_a_task_overrides_a_member_and_a_member_the_shared_recipe(tmp_path: Path) -> None:
     members = {"first": {"lr": 0.5, "epochs": 7}, "second": None}
-    path = written(tmp_path, members=members, tasks={"age": {"epochs": 9}})
+    path = write_params(tmp_path, members=members, tasks={"age": {"epochs": 9}})
     keys = [(task, member) for task in ("age", "mask") for member in ("first", "second")]
     recipes = [load_recipe(*key, path) for key in keys]
-    assert [(one.lr, one.epochs) for one in recipes] == [(0.5, 9), (0.002, 9), (0.5, 7), (0.002, 1)]
+    assert [(recipe.lr, recipe.epochs) for recipe in recipes] == [(0.5, 9), (0.002, 9), (0.5, 7), (0.002, 1)]
 
 
 def test_a_joint_member_is_the_same_for_every_task(tmp_path: Path) -> None:
-    path = written(tmp_path, members={"first": {"joint": True}}, tasks={"age": {"epochs": 9}})
+    path = write_params(tmp_path, members={"first": {"joint": True}}, tasks={"age": {"epochs": 9}})
     assert load_recipe("age", "first", path) == load_recipe("mask", "first", path)
 
 
@@ -42,7 +39,7 @@ def test_every_member_of_the_project_is_legal_and_may_begin_as_another_does() ->
 
 def test_a_misspelt_key_of_a_task_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown key 'epocs'. Did you mean 'epochs'"):
-        load_recipe("age", "first", written(tmp_path, tasks={"age": {"epocs": 9}}))
+        load_recipe("age", "first", write_params(tmp_path, tasks={"age": {"epocs": 9}}))
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
@@ -55,11 +52,11 @@ def test_a_misspelt_key_of_a_task_is_an_error_that_names_the_nearest(tmp_path: P
     ({"early_stop": "loss", "validation_share": 0.0}, "early_stop needs validation_share"),
     ({"lr": -1.0, "batch": -5}, "(?s)batch is -5.*lr is -1.0"),
 ])  # fmt: skip
-def test_values_that_cannot_be_are_all_said_at_once(changes: dict, sentence: str) -> None:
+def test_all_illegal_values_are_named_at_once(changes: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         recipe(**changes)
 
 
 def test_a_recipe_survives_json() -> None:
-    one = recipe(hidden=(8, 4), unfreeze=3, old_from=58.0)
-    assert recipe_from_json(json.loads(json.dumps(recipe_to_json(one)))) == one
+    original = recipe(hidden=(8, 4), unfreeze=3, old_from=58.0)
+    assert recipe_from_json(json.loads(json.dumps(original.model_dump()))) == original

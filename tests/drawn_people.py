@@ -1,4 +1,4 @@
-"""Drawn people to learn from: everybody has a colour of their own, and the classes are to be seen in the picture."""
+"""Drawn people to learn from: each has a colour of their own, and bars in the picture show the classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,25 +43,28 @@ def people(count: int) -> pd.DataFrame:
     rows = []
     for person in range(count):
         for shot in range(2):
-            round_, old = person // 6, (person + person // 12) % 3  # in 36 people every fold holds every kind
-            name, classes = f"p{person:02d}", (MASK.classes[(person + round_ + shot) % 3], GENDER.classes[round_ % 2])
-            rows.append((f"{name}/{shot}.jpg", "train", name, *classes, AGE.classes[old], (20.0, 45.0, 60.0)[old]))
+            six, age = person // 6, (person + person // 12) % 3  # 36 people fill every fold with every class
+            mask, gender = MASK.classes[(person + six + shot) % 3], GENDER.classes[six % 2]
+            name, years = f"p{person:02d}", (20.0, 45.0, 60.0)[age]
+            rows.append((f"{name}/{shot}.jpg", "train", name, mask, gender, AGE.classes[age], years))
     rows += [(f"eval/{i}.jpg", "eval", f"e{i}", "", "", "", np.nan) for i in range(2)]
     return pd.DataFrame(rows, columns=["photo", "split", "person", "mask", "gender", "age", "age_value"])
 
 
 def folds_of(table: pd.DataFrame, count: int = 3) -> pd.DataFrame:
+    """A table like data/folds.csv."""
     names = sorted(table.loc[table["split"] == "train", "person"].unique())
     return pd.DataFrame({"person": names, "fold": np.arange(len(names)) // 2 % count})
 
 
-def draw(row: pd.Series, height: int = 32, width: int = 24) -> np.ndarray:
-    """The person's colour, with bars whose place tells the classes."""
+def draw_picture(row: pd.Series, height: int = 32, width: int = 24) -> np.ndarray:
+    """The person's colour, with a bar for each task, as far right as the class is in its order."""
     picture = np.full((height, width, 3), colour_of(int(row["person"][1:])), np.uint8)
-    for place, task in enumerate(TASKS):
+    for index, task in enumerate(TASKS):
         if row[task.name]:
             x = task.classes.index(row[task.name]) * (width // 3)
-            picture[place * height // 3 : place * height // 3 + height // 4, x : x + width // 3] = 255
+            y = index * height // 3
+            picture[y : y + height // 4, x : x + width // 3] = 255
     return picture
 
 
@@ -79,13 +82,14 @@ def write_set(folder: Path, pictures: dict[str, np.ndarray], **columns: dict[str
 
 
 def write_crops(folder: Path, table: pd.DataFrame) -> Path:
-    return write_set(folder, {row["photo"]: draw(row) for _, row in table.iterrows()})
+    """The people's pictures as a picture set."""
+    return write_set(folder, {row["photo"]: draw_picture(row) for _, row in table.iterrows()})
 
 
-def drawn_album(folder: Path, table: pd.DataFrame) -> ImageArray:
+def drawn_images(folder: Path, table: pd.DataFrame) -> ImageArray:
     return read_images(write_crops(folder, table), folder, Preprocessing(32, 24))
 
 
-def drawn_course(folder: Path, count: int = 12, tasks: Sequence[Task] = (MASK,)) -> FoldDataset:
+def drawn_dataset(folder: Path, count: int = 12, tasks: Sequence[Task] = (MASK,)) -> FoldDataset:
     table = people(count)
-    return build_dataset(table, folds_of(table), tasks, drawn_album(folder, table))
+    return build_dataset(table, folds_of(table), tasks, drawn_images(folder, table))
