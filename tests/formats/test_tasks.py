@@ -104,6 +104,10 @@ def test_tasks_are_read_in_the_order_of_the_file(tmp_path):
         ("{field: a, classes: [yes, no]}", "is True, and should be"),
         ("{field: a, bins: [60, 30]}", "should rise"),
         ("{field: a, bins: [30], clases: [x, y]}", "unknown key 'clases'. Did you mean 'classes'?"),
+        ("{field: a, bins: [30, .nan]}", "finite number"),
+        ("{field: a, bins: [30, 30.0000001]}", "should rise"),
+        ("{field: a, classes: [x, '']}", "not empty"),
+        ("{field: a, classes: [x, y/z]}", "without /"),
         ("{label: a, bins: [30]}", "'label' is now called 'field'"),
     ],
 )
@@ -118,3 +122,12 @@ def test_there_are_one_to_six_tasks(tmp_path, count):
     path = write_labels(tmp_path, "".join(f"  t{i}: {{field: a, bins: [1]}}\n" for i in range(count)))
     with pytest.raises(ValueError, match=f"names {count} tasks; from one to six will do"):
         load_tasks(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["a;touch HACKED;true", "../../x", "a b", "''", "Age", "1st", "$(x)", "photo", "joint"]
+)
+def test_a_task_has_a_name_that_is_safe_in_a_command_a_path_and_a_table(tmp_path, name):
+    quoted = name if name == "''" else f'"{name}"'
+    with pytest.raises(ValueError, match="is called"):
+        load_tasks(write_labels(tmp_path, f"  {quoted}: {{field: a, bins: [1]}}\n"))

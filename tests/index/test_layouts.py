@@ -43,6 +43,21 @@ def test_the_competitions_layout_becomes_one_table(competition):
     assert result.counts["people"] == 3
 
 
+def test_the_labels_as_they_came_know_of_no_correction(competition):
+    correction = ("000001_male_Asian_20", "", "gender", "female", "1", "", "")
+    root = competition(PEOPLE)
+    plain, corrected = index(root), index(root, corrections=[correction])
+    assert (plain.photos["gender"] != corrected.photos["gender"]).sum() == 7
+    pd.testing.assert_frame_equal(plain.original, corrected.original)
+    assert list(plain.original) == ["photo", "person", "mask", "gender", "age"] and len(plain.original) == 21
+
+
+def test_where_the_label_that_came_is_no_class_the_correction_stands_in(competition):
+    root = competition([("000001", "mal", "20"), ("000002", "female", "60")])
+    result = index(root, corrections=[("000001_mal_Asian_20", "", "gender", "male", "1", "", "")])
+    assert set(result.original["gender"]) == {"male", "female"}
+
+
 def test_one_id_may_name_two_people(competition):
     result = index(competition([("003397", "male", "20"), ("003397", "female", "41")]))
     assert result.counts["people"] == 2

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
-from visage.runtime.params import FILE, Params, find_section, read_params, validate
+from visage.runtime.params import FILE, Params, check_name, find_section, read_params, validate
 from visage.runtime.problems import suggest_nearest
+
+RESERVED = ("photo", "split", "person", "fold", "kind", "width", "height", "ans", "confidence", "joint", "low", "high",
+            "key", "log_loss")  # fmt: skip
 
 
 class LabelParams(Params):
@@ -28,8 +31,11 @@ class LabelParams(Params):
             raise ValueError("give either classes (a list of values) or bins (a list of borders), one of the two.")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
             raise ValueError(f"classes {list(self.classes)} should be two or more different values.")
-        if list(self.bins) != sorted(set(self.bins)):
-            raise ValueError(f"bins {list(self.bins)} should rise.")
+        if bad := [name for name in self.classes if not name.strip() or not name.isprintable() or "/" in name]:
+            raise ValueError(f"classes {bad} should be printable text without /, and not empty.")
+        names = bin_class_names(self.bins) if self.bins else ()
+        if list(self.bins) != sorted(set(self.bins)) or len(set(names)) != len(names):
+            raise ValueError(f"bins {list(self.bins)} should rise, by more than six digits can tell.")
         return self
 
 
@@ -50,6 +56,7 @@ def load_tasks(path: Path = FILE) -> list[Task]:
         raise ValueError(f"{path}: labels names {len(section)} tasks; from one to six will do.")
     tasks = []
     for name, values in section.items():
+        check_name(name, f"{path}: a task of labels", RESERVED)
         params = validate(LabelParams, values or {}, f"{path}: labels.{name}")
         tasks.append(Task(name, params.classes or bin_class_names(params.bins), params.field, params.bins))
     return tasks

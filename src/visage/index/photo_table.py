@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from visage.formats.photos import read_size
@@ -17,9 +18,10 @@ Size = tuple[int, int]  # width and height of the upright photo, in pixels
 
 @dataclass(frozen=True)
 class PhotoTable:
-    """The three things that `index` writes."""
+    """The four things that `index` writes; `original` has the training photos' classes as they came, uncorrected."""
 
     photos: pd.DataFrame
+    original: pd.DataFrame
     rejected: pd.DataFrame
     counts: dict
 
@@ -71,7 +73,20 @@ def build_photo_table(
         raise ValueError(f"no photo to train on is left.\n{describe_problems(problems)}".strip())
     n_corrected = int((corrected != photos).any(axis=1).sum())
     counts = count_classes(table, tasks, len(rejected), n_corrected)
-    return PhotoTable(table, rejected.astype({"row": "Int64"}), counts)
+    return PhotoTable(table, original_labels(table, photos, tasks), rejected.astype({"row": "Int64"}), counts)
+
+
+def original_labels(table: pd.DataFrame, photos: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
+    """photo, person and the classes before any correction (after it where the label as it came is no class).
+
+    Folds are dealt by these, so that a correction moves nobody to another fold.
+    """
+    train = table.loc[table["split"] == "train", ["photo", "person", *(task.name for task in tasks)]]
+    uncorrected = photos.set_index("photo").loc[train["photo"]]
+    for task in tasks:
+        names = classify(uncorrected[task.source], task)[0].to_numpy()
+        train = train.assign(**{task.name: np.where(names == "", train[task.name], names)})
+    return train
 
 
 def check_fields(photos: pd.DataFrame, tasks: Sequence[Task]) -> None:

@@ -1,6 +1,7 @@
 """`params.yaml`, read strictly: a section holds exactly the keys of its pydantic model, within their bounds."""
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 FILE = Path("params.yaml")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Params(BaseModel):
@@ -86,6 +88,14 @@ def to_tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): to_tuples(one) for key, one in value.items()}
     return value
+
+
+def check_name(name: Any, what: str, reserved: Iterable[str] = ()) -> None:
+    """Names from params.yaml become parts of commands, paths and columns: only plain ones may."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ValueError(f"{what} is called {name!r}; a name is small letters, digits and _, such as age or wide_2.")
+    if name in reserved:
+        raise ValueError(f"{what} is called {name!r}, which a column of ours is called already; choose another name.")
 
 
 def suggest(name: Any, legal: Iterable[Any]) -> str:
