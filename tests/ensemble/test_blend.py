@@ -53,6 +53,11 @@ def test_the_gradient_is_that_of_the_loss():
     assert penalised_loss(exponents, log_p, truth)[1] == pytest.approx(expected, abs=1e-5)
 
 
+def test_weights_and_temperature_are_read_from_the_exponents():
+    assert Blend(np.array([0.3, 0.1])).weights == pytest.approx([0.75, 0.25])
+    assert Blend(np.array([0.3, 0.1])).temperature == pytest.approx(2.5)
+
+
 def test_weights_add_up_to_one_and_the_better_member_gets_more():
     weights = fit_blend(*draw_members()).weights
     assert weights.sum() == pytest.approx(1)

@@ -50,8 +50,9 @@ def test_a_tie_that_floating_point_hides_is_still_a_tie():
     assert argmax_by_order(np.array([[0.1 + 0.2, 0.3]]), np.array([1, 0])).tolist() == [1]
 
 
-def test_a_difference_in_the_eighth_digit_is_no_tie():
-    assert argmax_by_order(np.array([[0.3 + 1e-8, 0.3]]), np.array([1, 0])).tolist() == [0]
+def test_scores_are_equal_that_agree_to_nine_digits():
+    scores = np.array([[0.3 + 2e-10, 0.3], [0.3 + 2e-9, 0.3]])
+    assert argmax_by_order(scores, np.array([1, 0])).tolist() == [1, 0]
 
 
 def test_the_joint_answer_is_the_likeliest_joint_class_counted_by_brute_force():
@@ -138,20 +139,41 @@ def test_auto_leaves_the_offsets_where_nothing_is_gained():
     assert not np.any(fit_rule(*draw_two_classes(even, [0.5, 0.5]), AUTO).offsets[0])
 
 
-def test_auto_leaves_offsets_whose_gain_is_positive_on_average_but_not_beyond_noise():
-    few_rare = (np.random.default_rng(7).random(60) < 0.2).astype(int)
-    probabilities, examples = draw_two_classes(few_rare, [0.85, 0.15], seed=7)
+def draw_gains(people, share, prior, seed):
+    """A small population whose gain is close to noise: predictions, examples, and the resampled gains of offsets."""
+    rare = (np.random.default_rng(seed).random(people) < share).astype(int)
+    probabilities, examples = draw_two_classes(rare, prior, seed)
     argmax_answers = fit_rule(probabilities, examples, AUTO.replace(rule="argmax"))(probabilities)
     by_fold = dict.fromkeys(range(4), probabilities)
     with_offsets = cross_fit_decisions(by_fold, examples, AUTO.replace(rule="offsets"))
-    gains = bootstrap_gains(with_offsets, argmax_answers, examples, AUTO)
-    assert np.mean(gains) > 0.02 > 0 > np.quantile(gains, 0.05)
+    return probabilities, examples, bootstrap_gains(with_offsets, argmax_answers, examples, AUTO)
+
+
+def test_auto_leaves_offsets_whose_gain_is_positive_on_average_but_not_beyond_noise():
+    probabilities, examples, gains = draw_gains(40, 0.3, [0.8, 0.2], seed=10)
+    assert np.quantile(gains, 0.05) < 0 < np.quantile(gains, 0.1) < 0.04 < np.mean(gains)
     assert not np.any(fit_rule(probabilities, examples, AUTO).offsets[0])
 
 
-def test_auto_takes_no_offsets_where_one_fold_leaves_nothing_to_cross_fit():
-    probabilities, examples = draw_two_classes((np.arange(200) % 5 == 0).astype(int), [0.99, 0.01])
+def test_auto_takes_offsets_that_lose_in_less_than_a_twentieth_of_the_populations():
+    probabilities, examples, gains = draw_gains(60, 0.2, [0.85, 0.15], seed=21)
+    assert np.quantile(gains, 0.01) < 0 < np.quantile(gains, 0.05)
     assert np.any(fit_rule(probabilities, examples, AUTO).offsets[0])
+
+
+def test_auto_leaves_offsets_that_gain_nothing_on_people_they_were_not_fitted_on():
+    truth = np.tile([0, 1], 20)
+    probabilities = 0.98 * np.eye(2)[truth] + 0.01
+    probabilities[1] = [0.6, 0.4]  # the one photo that an offset would help
+    examples = make_examples([truth], (2,))
+    assert np.any(fit_rule([probabilities], examples, AUTO.replace(rule="offsets")).offsets[0])
+    assert not np.any(fit_rule([probabilities], examples, AUTO).offsets[0])
+
+
+def test_auto_takes_offsets_of_two_folds_but_not_of_one_which_leaves_nothing_to_cross_fit():
+    probabilities, examples = draw_two_classes((np.arange(200) % 5 == 0).astype(int), [0.99, 0.01])
+    two_folds = dataclasses.replace(examples, folds=examples.folds % 2)
+    assert np.any(fit_rule(probabilities, two_folds, AUTO).offsets[0])
     one_fold = dataclasses.replace(examples, folds=np.zeros_like(examples.folds))
     assert not np.any(fit_rule(probabilities, one_fold, AUTO).offsets[0])
 
@@ -181,3 +203,18 @@ def test_the_gain_is_about_the_joint_class():
     wrong_in_one_task = [truth[0], 1 - truth[1]]
     gains = bootstrap_gains(wrong_in_one_task, truth, examples, AUTO)
     assert gains == pytest.approx(np.full(300, -1.0))  # no joint class is right any more
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"shrinkage": -0.1}, "shrinkage is -0.1, and should be 0 (off) or more."),
+        ({"resamples": 99}, "resamples is 99, and should be 100 or more."),
+        ({"weights": "fited"}, "weights is 'fited'. Did you mean 'fitted'?"),
+    ],
+)
+def test_params_that_make_no_sense_are_refused(change, sentence):
+    assert PARAMS.replace(shrinkage=0.0, resamples=100)
+    with pytest.raises(ValueError) as error:
+        PARAMS.replace(**change)
+    assert str(error.value) == sentence
