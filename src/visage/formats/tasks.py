@@ -33,8 +33,7 @@ class LabelParams(Params):
             raise ValueError(f"classes {list(self.classes)} should be two or more different values.")
         if bad := [name for name in self.classes if not name.strip() or not name.isprintable() or "/" in name]:
             raise ValueError(f"classes {bad} should be printable text without /, and not empty.")
-        names = bin_class_names(self.bins) if self.bins else ()
-        if list(self.bins) != sorted(set(self.bins)) or len(set(names)) != len(names):
+        if list(self.bins) != sorted(set(self.bins)) or len({f"{border:g}" for border in self.bins}) < len(self.bins):
             raise ValueError(f"bins {list(self.bins)} should rise, by more than six digits can tell.")
         return self
 
