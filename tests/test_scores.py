@@ -2,9 +2,7 @@ import numpy as np
 import pytest
 from sklearn import calibration, metrics
 
-from tests.drawn_members import AGE, COMPETITION, GENDER, MASK
 from visage import scores
-from visage.formats.tasks import joint_class_names, joint_codes, split_joint_codes
 
 
 def draw_answers(seed=0, photos=500, classes=6):
@@ -19,20 +17,6 @@ def draw_calibrated(seed=0, photos=400, classes=4):
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(classes), photos)
     return probabilities, (rng.random((photos, 1)) > probabilities.cumsum(1)).sum(1)
-
-
-def test_the_joint_code_is_the_competitions_in_both_directions():
-    assert joint_class_names(COMPETITION)[8] == "incorrect/male/>=60"  # 1*6 + 0*3 + 2, by hand
-    assert joint_class_names(COMPETITION)[14] == "not worn/male/>=60"
-    by_hand = {(0, 0, 0): 0, (0, 1, 2): 5, (1, 0, 1): 7, (2, 1, 0): 15, (2, 1, 2): 17}
-    for (mask, gender, age), code in by_hand.items():
-        parts = [np.array([mask]), np.array([gender]), np.array([age])]
-        assert joint_codes(parts, [MASK, GENDER, AGE]).tolist() == [code]
-        assert [part.tolist() for part in split_joint_codes(np.array([code]), [MASK, GENDER, AGE])] == [
-            [mask],
-            [gender],
-            [age],
-        ]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -58,6 +58,10 @@ REFUSED = {
     "negative": (set_cell(1, "ans", "-1"), f"answers.csv: 1 answers are not from 0 to 17: {B}" + ADVICE),
     "other": (set_cell(1, "ans", "4"), UNLIKE),
     "class": (set_cell(1, "age", "old"), UNLIKE),
+    "class of code -1": (  # worn/female/-1 is 0 * 6 + 1 * 3 - 1
+        lambda a, f: set_cell(1, "ans", "2")(*set_cell(1, "age", "old")(a, f)),
+        UNLIKE,
+    ),
     "missing": (lambda a, f: (a.drop(1), f), f"answers.csv: 1 photos of eval/info.csv have no answer: {B}" + ADVICE),
     "extra": (
         lambda a, f: (a, f[f["ImageID"] != "b.jpg"]),

@@ -1,6 +1,5 @@
 """The answers in the competition's form; refused unless every row is valid."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def fill_form(answers: pd.DataFrame, form: pd.DataFrame, tasks: Sequence[Task], 
 
 def check_answers(answers: pd.DataFrame, form_photos: pd.Series, tasks: Sequence[Task], file: str) -> None:
     """Everything that is wrong with the answers, as one error."""
-    photos, count = answers["photo"], count_joint_classes(tasks)
+    photos, count = answers["photo"], len(joint_class_names(tasks))
     joint = pd.to_numeric(answers["ans"], errors="coerce").to_numpy(float)
     whole = np.isfinite(joint) & (joint == np.round(joint))
     legal = whole & (joint >= 0) & (joint < count)
@@ -63,10 +62,6 @@ def check_answers(answers: pd.DataFrame, form_photos: pd.Series, tasks: Sequence
             for what, names in problems.items()
         ),
     )
-
-
-def count_joint_classes(tasks: Sequence[Task]) -> int:
-    return math.prod(len(task.classes) for task in tasks)
 
 
 def write_submission(path: Path, submission: pd.DataFrame) -> None:
@@ -107,7 +102,8 @@ def score_key(raw: Path, submission: pd.DataFrame, tasks: Sequence[Task]) -> dic
 def read_key(path: Path, photos: pd.Series, tasks: Sequence[Task]) -> np.ndarray:
     """The true joint codes of these photos; the key has a column of the same name as `photos`, and `ans`."""
     key = read_text_table(path, [photos.name, "ans"])
-    codes, key_photos, count = pd.to_numeric(key["ans"], errors="coerce"), key[photos.name], count_joint_classes(tasks)
+    key_photos, codes = key[photos.name], pd.to_numeric(key["ans"], errors="coerce")
+    count = len(joint_class_names(tasks))
     problems = {
         "photos are missing": photos[~photos.isin(key_photos)],
         "photos are not among those to answer": key_photos[~key_photos.isin(photos)],
