@@ -1,7 +1,7 @@
 """Attributions: Grad-CAM, integrated gradients, and pictures with a region blanked.
 
 All take a network (pictures in, one row of logits each out) in eval mode and return non-negative maps as large as
-the pictures, each of sum one; a map is zero where the logits do not depend on the picture at all.
+the pictures, each of sum one, or zero where there is nothing to attribute.
 """
 
 from collections.abc import Callable, Iterator
