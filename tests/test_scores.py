@@ -39,6 +39,11 @@ def test_the_listed_f1_are_scikit_learns_and_their_mean_is_the_macro_f1():
     assert card["accuracy"] == pytest.approx(metrics.accuracy_score(truth, answers))
 
 
+def test_a_class_neither_true_nor_answered_is_not_listed():
+    card = scores.class_scores(np.array([0, 3]), np.array([0, 1]), list("abcd"))
+    assert card["f1"] == {"a": 1, "b": 0, "d": 0} and card["support"] == {"a": 1, "b": 0, "d": 1}
+
+
 def test_the_log_loss_is_scikit_learns_and_one_sure_mistake_does_not_cost_infinity():
     p, truth = draw_calibrated()
     assert scores.nll(p, truth).mean() == pytest.approx(metrics.log_loss(truth, p, labels=range(4)))

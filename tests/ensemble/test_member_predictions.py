@@ -102,6 +102,11 @@ REFUSED = {
     "above one": (set_first("worn", 1.2), "held_out", INVALID),
     "below zero": (set_first("worn", -0.1), "held_out", INVALID),
     "sum": (set_first("worn", 0.0), "held_out", f"1 rows hold probabilities that do not add up to one: {PHOTO}."),
+    "sum off by little": (
+        lambda t, r: set_first("worn", 1.002 - t.loc[r[0], ["incorrect", "not worn"]].sum())(t, r),
+        "held_out",
+        f"1 rows hold probabilities that do not add up to one: {PHOTO}.",
+    ),
     "kind": (set_first("kind", "test"), "held_out", f"1 rows are of a kind other than held_out or eval: {PHOTO}."),
     "missing": (lambda t, r: t.drop(r[0]), "held_out", f"1 held-out photos have no row: {PHOTO}."),
     "missing eval": (lambda t, r: t.drop(r[0]), "eval", "1 fold 0's eval photos have no row: eval/images/00000.jpg."),
@@ -137,10 +142,11 @@ def test_predictions_that_do_not_fit_are_refused_with_a_sentence(name, populatio
     assert f"mask-small.parquet: {sentence}{ADVICE}" in str(error.value).split("\n")
 
 
-def test_probabilities_may_miss_one_by_the_rounding_of_half_precision(population):
-    photos, folds, table = population
-    rounded = table.assign(worn=table["worn"] + 0.0009 * (table["worn"] < 0.99))
-    align_predictions(rounded, build_examples(photos, folds, COMPETITION), MASK, "file")
+def test_probabilities_are_numbers_from_nought_to_one_and_may_miss_the_sum_of_one_by_a_thousandth():
+    photos, folds, table = tiny_set()
+    table.loc[[1, 3], ["male", "female"]] = [[1.0, 0.0], [0.6, 0.4009]]
+    held_out, _ = align_predictions(table, build_examples(photos, folds, [GENDER]), GENDER, "file")
+    assert held_out[[0, 2]].tolist() == [[1.0, 0.0], [0.6, 0.4009]]
 
 
 def test_other_columns_are_refused_and_named(population):

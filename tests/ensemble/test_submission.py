@@ -109,6 +109,14 @@ def test_one_task_alone_is_submitted_too():
     assert fill_form(answers, form, [GENDER], file="f")["ans"].tolist() == [1, 1, 0]
 
 
+def test_a_form_lists_photos_of_the_test_folder_in_its_own_order(tmp_path):
+    (tmp_path / "eval").mkdir()
+    (tmp_path / "eval/info.csv").write_text("ImageID,ans\nb.jpg,0\na.png,0\n")
+    form, file = read_form(tmp_path, pd.DataFrame())
+    assert file == "eval/info.csv" and form["ImageID"].tolist() == ["b.jpg", "a.png"]
+    assert form["photo"].tolist() == ["eval/images/b.jpg", "eval/images/a.png"]
+
+
 def test_a_form_without_the_photos_names_is_refused(tmp_path):
     (tmp_path / "eval").mkdir()
     (tmp_path / "eval/info.csv").write_text("id,ans\n1,0\n")
@@ -116,12 +124,18 @@ def test_a_form_without_the_photos_names_is_refused(tmp_path):
         read_form(tmp_path, pd.DataFrame())
 
 
-def test_the_counts_stand_beside_the_training_ones():
+def test_the_counts_of_answers_stand_beside_those_of_training_photos():
     answers, form = make_answers()
-    photos = answers[answers["split"] == "train"]
-    lines = compare_counts(fill(answers, form), photos, COMPETITION).split("\n")
-    assert lines[1].split() == ["5", "worn/female/>=60", "1", "100.0%", "1", "33.3%"]
-    assert lines[2].split() == ["6", "incorrect/male/<30", "0", "0.0%", "1", "33.3%"]
+    train = answers[answers["split"] == "train"]
+    photos = pd.concat([train, train.assign(gender="male"), train])
+    header, *lines = compare_counts(fill(answers, form), photos, COMPETITION).split("\n")
+    assert header.split() == ["ans", "class", "training", "answered"]
+    assert [line.split() for line in lines] == [
+        ["2", "worn/male/>=60", "1", "33.3%", "0", "0.0%"],
+        ["5", "worn/female/>=60", "2", "66.7%", "1", "33.3%"],
+        ["6", "incorrect/male/<30", "0", "0.0%", "1", "33.3%"],
+        ["16", "not", "worn/female/30-59", "0", "0.0%", "1", "33.3%"],
+    ]
 
 
 def test_the_key_scores_as_scikit_learn_does_whatever_its_order(tmp_path):
