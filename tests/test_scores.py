@@ -30,6 +30,12 @@ def test_macro_f1_by_hand():
     assert scores.macro_f1(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
 
 
+def test_a_class_without_photos_and_answers_is_left_out_of_the_mean():
+    hits, answer_counts, support = np.array([[2, 0, 0], [2, 0, 1], [2, 0, 0]])
+    assert scores.macro_f1_of_counts(hits, answer_counts, support) == 0.5
+    assert scores.macro_f1(np.array([1, 1]), np.array([1, 1])) == 1
+
+
 def test_the_listed_f1_are_scikit_learns_and_their_mean_is_the_macro_f1():
     truth, answers = draw_answers()
     card = scores.class_scores(truth, answers, list("abcdef"))
@@ -62,8 +68,8 @@ def test_the_bins_are_those_of_scikit_learns_calibration_curve():
 
 def test_the_border_of_two_bins_belongs_to_the_lower_one_and_nought_to_the_first():
     width = 1 / scores.CALIBRATION_BINS
-    bins = scores.reliability(np.array([0.0, width, width + 1e-9, 1.0]), np.ones(4))
-    assert bins["photos"].tolist() == [2, 1, 1]
+    bins = scores.reliability(np.array([0.0, width, width + 1e-9, 1.0, 1 + 1e-9]), np.ones(5))
+    assert bins["photos"].tolist() == [2, 1, 2]  # a product of probabilities may exceed one by rounding
 
 
 def test_the_calibration_error_is_the_mean_distance_of_the_bins_weighted_by_their_photos():
@@ -96,6 +102,11 @@ def test_the_curve_has_the_first_threshold_that_reaches_each_level_of_recall():
     levels = np.arange(1, 21) / 20
     expected = [thresholds[recall[:-1] >= level - 1e-12].max() for level in levels]
     assert curve["threshold"].tolist() == expected
+
+
+def test_the_curve_of_a_single_photo_of_the_class_reaches_full_recall():
+    curve = scores.precision_recall(np.array([0.2, 0.7, 0.9]), np.array([False, True, False]))
+    assert curve.values.tolist() == [[1.0, 0.5, 0.7]]
 
 
 def test_the_curve_of_a_class_that_never_occurs_has_no_recall():
