@@ -4,15 +4,15 @@
 
 `data` is what the pipeline leaves after `cut_out` (photos.csv, tasks.json, folds.csv, crops, mattes); the YAML file
 names recipes: `base` is a member of params.yaml, and every other entry changes it or names another member; a list of
-such is blended. Finished rows stay in the file and are not learnt again. The key of the photos to answer is not looked
-at but with `--key`: once, when all is decided.
+such is blended. Finished rows stay in the file and are not computed again. The key of the photos to answer is read
+only with `--key`: once, when all is decided.
 """
 
 import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,130 +23,147 @@ import yaml
 from visage.ensemble.decision_rule import EnsembleParams
 from visage.ensemble.fitting import fit_ensemble
 from visage.ensemble.member_predictions import Examples, MemberPredictions, align_predictions, build_examples
+from visage.formats.tables import read_folds, read_photos
 from visage.formats.tasks import Task, joint_codes, read_tasks, split_joint_codes
 from visage.inference import predict
 from visage.learning.cross_validation import train_fold
 from visage.learning.dataset import build_dataset
-from visage.networks.images import ImageArray, Preprocessing, preprocessing_of, read_images
+from visage.networks.images import ImageArray, Preprocessing, read_images
 from visage.networks.recipe import TrainParams
+from visage.runtime.memo import Memo
 from visage.runtime.parallel import select_device
-from visage.runtime.params import load, parse, read_params
+from visage.runtime.params import load, read_params, validate
 from visage.scores import macro_f1
 
 PROJECT = Path(__file__).parents[2]
+TaskPredictions = dict[str, tuple[np.ndarray, np.ndarray]]  # by task: held-out and test probabilities
 
 
-class School:
+class Learners:
     """The photos, and everything that is the same for all recipes."""
 
     def __init__(self, data: Path, tta: str) -> None:
         self.data, self.tta = data, tta
         self.tasks = read_tasks(data / "tasks.json")
-        self.photos, self.folds = (
-            pd.read_csv(data / name, dtype={"person": str}, keep_default_na=False)
-            for name in ("photos.csv", "folds.csv")
-        )
-        self.cases = build_examples(self.photos, self.folds, self.tasks)
-        self.albums: dict[tuple[Path, Preprocessing], ImageArray] = {}
+        self.photos, self.folds = read_photos(data / "photos.csv"), read_folds(data / "folds.csv")
+        self.examples = build_examples(self.photos, self.folds, self.tasks)
+        self.images: dict[tuple[Path, Preprocessing], ImageArray] = {}
 
-    def album(self, recipe: TrainParams, crops: Path) -> ImageArray:
-        look = preprocessing_of(recipe)
-        if (crops, look) not in self.albums:
-            self.albums[crops, look] = read_images(crops, self.data / "mattes", look)
-        return self.albums[crops, look]
+    def read_images(self, crops: Path, preprocessing: Preprocessing) -> ImageArray:
+        key = crops, preprocessing
+        if key not in self.images:
+            self.images[key] = read_images(crops, self.data / "mattes", preprocessing)
+        return self.images[key]
 
-    def ballots(self, member: Mapping[str, Any], seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """What one member says about every task, as the road's `train` and `predict` would have it."""
-        member = dict(member)
-        crops = self.data / member.pop("crops", "crops")
-        said: dict[str, list[pd.DataFrame]] = {task.name: [] for task in self.tasks}
-        for tasks in [self.tasks] if member.get("joint") else [[task] for task in self.tasks]:
-            recipe = parse(TrainParams, member | {"seed": seed}, "the recipe")
-            for task, rows in self.answers(tasks, recipe, self.album(recipe, crops)):
-                said[task.name].append(rows)
-        return {t.name: align_predictions(pd.concat(said[t.name]), self.cases, t, t.name) for t in self.tasks}
+    def predict_member(self, member: dict[str, Any], seed: int) -> TaskPredictions:
+        """One member's predictions of every task, as the pipeline's `train` and `predict` would make them."""
+        crops = self.data / member.get("crops", "crops")
+        values = {key: value for key, value in member.items() if key != "crops"} | {"seed": seed}
+        recipe = validate(TrainParams, values, "the recipe")
+        images = self.read_images(crops, recipe.preprocessing)
+        tables: dict[str, list[pd.DataFrame]] = {task.name: [] for task in self.tasks}
+        for tasks in [self.tasks] if recipe.joint else [[task] for task in self.tasks]:
+            for task, rows in self.cross_predict(tasks, recipe, images):
+                tables[task.name].append(rows)
+        return {
+            task.name: align_predictions(pd.concat(tables[task.name]), self.examples, task, task.name)
+            for task in self.tasks
+        }
 
-    def answers(
-        self, tasks: Sequence[Task], recipe: TrainParams, album: ImageArray
+    def cross_predict(
+        self, tasks: Sequence[Task], recipe: TrainParams, images: ImageArray
     ) -> Iterator[tuple[Task, pd.DataFrame]]:
-        lessons = build_dataset(self.photos, self.folds, tasks, album)
-        for fold in lessons.folds:
-            made = train_fold(lessons, fold, recipe, device=select_device(), told=lambda row: None)
-            with tempfile.TemporaryDirectory() as folder:
+        """A network per fold for these tasks, and a table of predictions per fold and task."""
+        dataset, device = build_dataset(self.photos, self.folds, tasks, images), select_device()
+        for fold in dataset.folds:
+            result = train_fold(dataset, fold, recipe, device=device, on_epoch=lambda row: None)
+            with tempfile.TemporaryDirectory() as folder, Memo("predict", folder=Path(folder)) as memo:
                 file = Path(folder) / "fold.safetensors"
-                file.write_bytes(made["checkpoint"])
+                file.write_bytes(result["checkpoint"])
                 for task in tasks:
-                    said = predict(
-                        [file], task.name, album, self.photos, self.folds, tta=self.tta, device=select_device()
+                    tables = predict(
+                        [file], task.name, images, self.photos, self.folds, memo, tta=self.tta, device=device
                     )
-                    yield from ((task, rows) for rows in said)
+                    yield from ((task, rows) for rows in tables)
 
 
-def scores(cases: Examples, members: Sequence[dict], params: EnsembleParams, key: Path | None) -> dict[str, float]:
+def score_members(
+    examples: Examples, members: Sequence[TaskPredictions], params: EnsembleParams, key: Path | None
+) -> dict[str, float]:
     """Macro F1 of each task and jointly: of the likeliest class, and of the rule; on the key, where one is given."""
-    said = []
-    for task in cases.tasks:
-        held, evals = (np.stack([member[task.name][part] for member in members]) for part in (0, 1))
-        said.append(MemberPredictions(task, tuple(str(place) for place in range(len(members))), held, evals))
-    verdict = fit_ensemble(said, cases, params)
-    told = {
-        t.name: macro_f1(truth, a) for t, truth, a in zip(cases.tasks, cases.truth, verdict.argmax_answers, strict=True)
+    names = tuple(str(index) for index in range(len(members)))
+    predictions = []
+    for task in examples.tasks:
+        held_out, test = (np.stack([member[task.name][part] for member in members]) for part in (0, 1))
+        predictions.append(MemberPredictions(task, names, held_out, test))
+    result = fit_ensemble(predictions, examples, params)
+    truth = joint_codes(examples.truth, examples.tasks)
+    scores = {
+        task.name: macro_f1(codes, answers)
+        for task, codes, answers in zip(examples.tasks, examples.truth, result.argmax_answers, strict=True)
     }
-    true = joint_codes(cases.truth, cases.tasks)
-    told["joint"] = macro_f1(true, joint_codes(verdict.argmax_answers, cases.tasks))
-    told["joint, rule"] = macro_f1(true, joint_codes(verdict.answers, cases.tasks))
+    scores["joint"] = macro_f1(truth, joint_codes(result.argmax_answers, examples.tasks))
+    scores["joint, rule"] = macro_f1(truth, joint_codes(result.answers, examples.tasks))
     if key:
-        told |= {f"key {name}": score for name, score in on_key(cases, verdict.test_answers, key).items()}
-    return {name: round(float(score), 4) for name, score in told.items()}
+        on_key = score_on_key(examples, result.test_answers, key)
+        scores |= {f"key {name}": score for name, score in on_key.items()}
+    return {name: round(float(score), 4) for name, score in scores.items()}
 
 
-def on_key(cases: Examples, answers: Sequence[np.ndarray], key: Path) -> dict[str, float]:
-    known = pd.read_csv(key).set_index("ImageID")["ans"]
-    true = known.loc[[Path(photo).name for photo in cases.test_photos]].to_numpy()
-    found = {"joint": macro_f1(true, joint_codes(answers, cases.tasks))}
-    for task, answer, truth in zip(cases.tasks, answers, split_joint_codes(true, cases.tasks), strict=True):
-        found[task.name] = macro_f1(truth, answer)
-    return found
+def score_on_key(examples: Examples, answers: Sequence[np.ndarray], key: Path) -> dict[str, float]:
+    table = pd.read_csv(key).set_index("ImageID")["ans"]
+    truth = table.loc[[Path(photo).name for photo in examples.test_photos]].to_numpy()
+    scores = {"joint": macro_f1(truth, joint_codes(answers, examples.tasks))}
+    for task, codes, answer in zip(examples.tasks, split_joint_codes(truth, examples.tasks), answers, strict=True):
+        scores[task.name] = macro_f1(codes, answer)
+    return scores
+
+
+def read_members(recipes: Path, weights: str | None) -> dict[str, list[dict[str, Any]]]:
+    """Per entry of the YAML file the members that are blended, each as a whole recipe."""
+    entries, params = yaml.safe_load(recipes.read_text()), read_params(PROJECT / "params.yaml")
+    base = entries.pop("base")
+
+    def complete(entry: str | dict) -> dict[str, Any]:
+        name, changes = (entry, {}) if isinstance(entry, str) else (base, entry)
+        return params["train"] | params["members"][name] | changes | ({"weights": weights} if weights else {})
+
+    return {
+        name: [complete(member) for member in (entry if isinstance(entry, list) else [entry])]
+        for name, entry in entries.items()
+    }
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("data", type=Path)
-    words.add_argument("recipes", type=Path)
-    words.add_argument("--out", type=Path, required=True)
-    words.add_argument("--only", nargs="+", help="these recipes")
-    words.add_argument("--seeds", type=int, nargs="+", default=[1])
-    words.add_argument("--tta", default="flip")
-    words.add_argument("--weights", help="in place of the base recipe's")
-    words.add_argument("--key", type=Path, help="answers.csv; read it once, when all is decided")
-    asked = words.parse_args()
-    book, known = yaml.safe_load(asked.recipes.read_text()), read_params(PROJECT / "params.yaml")
-    base = book.pop("base")
-
-    def recipe(entry: str | dict) -> dict[str, Any]:
-        named = known["train"] | known["members"][entry if isinstance(entry, str) else base]
-        return named | ({} if isinstance(entry, str) else entry) | ({"weights": asked.weights} if asked.weights else {})
-
-    params, school = load(EnsembleParams, "ensemble", path=PROJECT / "params.yaml"), School(asked.data, asked.tta)
-    rows = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
-    done = {(row["recipe"], row["seed"]) for row in rows if "key joint" in row or not asked.key}
-    learnt: dict[str, tuple[dict, float]] = {}  # what members say, and the processor seconds it took
-    for seed in asked.seeds:
-        for name in asked.only or list(book):
-            if (name, seed) in done:
-                continue
-            members = [recipe(entry) for entry in (book[name] if isinstance(book[name], list) else [book[name]])]
-            keys = [json.dumps([member, seed]) for member in members]
-            for key, member in zip(keys, members, strict=True):
-                if key not in learnt:
-                    began = time.process_time()
-                    learnt[key] = school.ballots(member, seed), time.process_time() - began
-            chosen = [learnt[key] for key in keys]
-            found = scores(school.cases, [said for said, _ in chosen], params, asked.key)
-            row = {"recipe": name, "seed": seed} | found | {"CPU s": round(sum(spent for _, spent in chosen))}
-            print(json.dumps(row), flush=True)
-            with asked.out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("recipes", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", help="these recipes")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--tta", default="flip")
+    parser.add_argument("--weights", help="in place of the base recipe's")
+    parser.add_argument("--key", type=Path, help="answers.csv; read it once, when all is decided")
+    args = parser.parse_args()
+    recipes, learners = read_members(args.recipes, args.weights), Learners(args.data, args.tta)
+    params = load(EnsembleParams, "ensemble", path=PROJECT / "params.yaml")
+    rows = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
+    finished = {(row["recipe"], row["seed"]) for row in rows if "key joint" in row or not args.key}
+    predictions: dict[str, tuple[TaskPredictions, float]] = {}  # of a member and seed, with the CPU seconds they took
+    for seed, name in [(seed, name) for seed in args.seeds for name in args.only or recipes]:
+        if (name, seed) in finished:
+            continue
+        keys = [json.dumps([member, seed]) for member in recipes[name]]
+        for key, member in zip(keys, recipes[name], strict=True):
+            if key not in predictions:
+                start = time.process_time()
+                predictions[key] = learners.predict_member(member, seed), time.process_time() - start
+        members, seconds = zip(*(predictions[key] for key in keys), strict=True)
+        scores = score_members(learners.examples, members, params, args.key)
+        row = {"recipe": name, "seed": seed} | scores | {"CPU s": round(sum(seconds))}
+        print(json.dumps(row), flush=True)
+        with args.out.open("a") as file:
+            file.write(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tests.bench.measure import PROJECT, figure
 from visage.learning.losses import build_targets
-from visage.learning.optim import OptimizerStep
+from visage.learning.optim import ScheduledOptimizer
 from visage.learning.training import TrainingData, fit
 from visage.networks.network import Head, Network, build_network
 from visage.networks.recipe import TrainParams
@@ -37,35 +36,35 @@ class Photos(Dataset):
     """What a conventional loop reads: JPEG files of 384x512 (about 25 KB), decoded and shrunk whenever asked for."""
 
     def __init__(self, folder: Path, recipe: TrainParams, count: int) -> None:
-        self.size, self.paths = (recipe.width, recipe.height), [folder / f"{number}.jpg" for number in range(count)]
+        self.size, self.paths = (recipe.width, recipe.height), [folder / f"{index}.jpg" for index in range(count)]
         rng = np.random.default_rng(0)
         for path in self.paths:
             coarse = Image.fromarray(rng.integers(40, 220, (32, 24, 3), np.uint8)).resize((384, 512), Image.BICUBIC)
-            path.write_bytes(jpeg(np.asarray(coarse) + rng.integers(0, 16, (512, 384, 3), np.uint8)))
+            path.write_bytes(encode_jpeg(np.asarray(coarse) + rng.integers(0, 16, (512, 384, 3), np.uint8)))
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, place: int) -> tuple[torch.Tensor, int]:
-        picture = np.asarray(Image.open(self.paths[place]).convert("RGB").resize(self.size, Image.BILINEAR))
-        return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255, place % 3
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        picture = np.asarray(Image.open(self.paths[index]).convert("RGB").resize(self.size, Image.BILINEAR))
+        return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255, index % 3
 
 
-def jpeg(picture: np.ndarray) -> bytes:
+def encode_jpeg(picture: np.ndarray) -> bytes:
     data = io.BytesIO()
     Image.fromarray(picture.astype(np.uint8)).save(data, "JPEG", quality=75)
     return data.getvalue()
 
 
-def made(recipe: TrainParams, on: str) -> Network:
+def build(recipe: TrainParams, device: str) -> Network:
     torch.manual_seed(0)
-    return build_network(recipe, [HEAD]).to(on, memory_format=torch.channels_last).train()
+    return build_network(recipe, [HEAD]).to(device, memory_format=torch.channels_last).train()
 
 
-def conventional(recipe: TrainParams, photos: Photos, on: str) -> Iterator[float]:
-    """One round an epoch; the workers stay, so that their start is not counted."""
-    network = made(recipe, on)
-    stepper = OptimizerStep(network, recipe, 10**6)
+def run_conventional(recipe: TrainParams, photos: Photos, device: str) -> Iterator[float]:
+    """One round an epoch, in images a second; the workers stay, so that their start is not counted."""
+    network = build(recipe, device)
+    optimizer = ScheduledOptimizer(network, recipe, 10**6)
     loader = DataLoader(
         photos, recipe.batch, shuffle=True, num_workers=count_workers(), drop_last=True, persistent_workers=True
     )
@@ -73,67 +72,64 @@ def conventional(recipe: TrainParams, photos: Photos, on: str) -> Iterator[float
     while True:
         start = time.perf_counter()
         for pictures, codes in loader:
-            with autocast(torch.device(on), recipe):
-                answer = network(pictures.to(on))[0]
-            stepper.step(F.cross_entropy(answer, codes.to(on)))
+            with autocast(torch.device(device), recipe.precision):
+                logits = network(pictures.to(device))[0]
+            optimizer.step(F.cross_entropy(logits, codes.to(device)))
         yield len(loader) * recipe.batch / (time.perf_counter() - start)
 
 
-def alone(recipe: TrainParams, count: int, on: str) -> Iterator[float]:
+def run_alone(recipe: TrainParams, count: int, device: str) -> Iterator[float]:
     """Forward and backward on a batch that is there, and nothing else."""
-    network = made(recipe, on)
-    pictures = torch.rand(recipe.batch, 3, recipe.height, recipe.width, device=on)
-    codes = torch.arange(recipe.batch, device=on) % 3
+    network = build(recipe, device)
+    pictures = torch.rand(recipe.batch, 3, recipe.height, recipe.width, device=device)
+    codes, steps = torch.arange(recipe.batch, device=device) % 3, count // recipe.batch
     while True:
         start = time.perf_counter()
-        for _ in range(count // recipe.batch):
+        for _ in range(steps):
             network.zero_grad(set_to_none=True)
-            with autocast(torch.device(on), recipe):
+            with autocast(torch.device(device), recipe.precision):
                 loss = F.cross_entropy(network(pictures)[0], codes)
             loss.backward()
         loss.item()
-        yield count // recipe.batch * recipe.batch / (time.perf_counter() - start)
+        yield steps * recipe.batch / (time.perf_counter() - start)
 
 
-def ours(recipe: TrainParams, count: int, on: str) -> Iterator[float]:
-    """What `fit` says about itself, with everything that the recipe switches on."""
-    pixels = torch.randint(0, 256, (count, 3, recipe.height, recipe.width), dtype=torch.uint8, device=on)
-    codes = torch.arange(count, device=on) % 3
-    lesson = TrainingData(
-        pixels, torch.arange(count, device=on), [codes], [build_targets(codes, codes.float(), HEAD, 1.0)]
-    )
-    for row in fit(made(recipe, on), lesson, lesson.pictures, [HEAD], recipe.replace(epochs=1000), seed=0):
+def run_ours(recipe: TrainParams, count: int, device: str) -> Iterator[float]:
+    """The rate in the learning curve of `fit`, with everything that the recipe switches on."""
+    pixels = torch.randint(0, 256, (count, 3, recipe.height, recipe.width), dtype=torch.uint8, device=device)
+    rows = torch.arange(count, device=device)
+    codes = rows % 3
+    data = TrainingData(pixels, rows, [HEAD], [codes], [build_targets(codes, codes.float(), HEAD, 1.0)])
+    for row in fit(build(recipe, device), data, rows, recipe.replace(epochs=1000), seed=0):
         yield row["images_per_s"]
 
 
-def rates(recipe: TrainParams, count: int, on: str) -> dict[str, list[float]]:
+def measure_rates(recipe: TrainParams, count: int, device: str) -> dict[str, float]:
+    """The best round of each loop, in images a second."""
     with tempfile.TemporaryDirectory() as folder:
         loops = {
-            "ours": ours(recipe, count, on),
-            "conventional": conventional(recipe, Photos(Path(folder), recipe, count), on),
-            "alone": alone(recipe, count, on),
+            "ours": run_ours(recipe, count, device),
+            "conventional": run_conventional(recipe, Photos(Path(folder), recipe, count), device),
+            "alone": run_alone(recipe, count, device),
         }
         for loop in loops.values():
             next(loop)  # the first round warms up
         rounds = [{name: next(loop) for name, loop in loops.items()} for _ in range(ROUNDS)]
-    return {name: [one[name] for one in rounds] for name in loops}
+    return {name: max(rates[name] for rates in rounds) for name in loops}
 
 
-def ratio(found: dict[str, list[float]], other: str) -> float:
-    return max(found["ours"]) / max(found[other])
-
-
-def rows(name: str, found: dict[str, list[float]]) -> dict[str, dict]:
+def compare_rates(name: str, rates: dict[str, float]) -> dict[str, dict]:
+    ours = rates["ours"]
     return {
-        f"train {name}: ours / conventional loop": figure(ratio(found, "conventional"), 3, "higher", "times"),
-        f"train {name}: ours / network alone": figure(ratio(found, "alone"), 0.9, "higher", "times"),
-        f"train {name}: images a second": figure(max(found["ours"]), 0, "higher", "images/s"),
+        f"train {name}: ours / conventional loop": figure(ours / rates["conventional"], 3, "higher", "times"),
+        f"train {name}: ours / network alone": figure(ours / rates["alone"], 0.9, "higher", "times"),
+        f"train {name}: images a second": figure(ours, 0, "higher", "images/s"),
     }
 
 
-def matmul_limit(on: str, side: int = 8192) -> float:
-    """Measured bfloat16 operations a second of large square products."""
-    a = torch.randn(side, side, device=on, dtype=torch.bfloat16)
+def measure_matmul(side: int = 8192) -> float:
+    """bfloat16 operations a second of large square products on the GPU."""
+    a = torch.randn(side, side, device="cuda", dtype=torch.bfloat16)
     times = []
     for _ in range(10):
         torch.cuda.synchronize()
@@ -144,26 +140,27 @@ def matmul_limit(on: str, side: int = 8192) -> float:
     return 2 * side**3 / min(times)
 
 
+def count_operations(recipe: TrainParams) -> float:
+    """Operations that one training image takes: the backward pass costs twice the forward pass."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        build(recipe, "cpu")(torch.zeros(2, 3, recipe.height, recipe.width))
+    return counter.get_total_flops() / 2 * 3
+
+
 def figures() -> dict[str, dict]:
     torch.set_num_threads(count_workers())
-    recipe = replace(load(TrainParams, "train", path=PROJECT / "params.yaml"), joint=False, eval_every=0)
+    recipe = load(TrainParams, "train", path=PROJECT / "params.yaml").replace(joint=False, eval_every=0)
     small = recipe.replace(backbone="cnn", weights="none", unfreeze="all", height=128, width=96)
-    found = rows("cnn 128x96 on the CPU", rates(small, 640, "cpu"))
-    if select_device() == "cuda":
-        from torch.utils.flop_counter import FlopCounterMode
-
-        limit = matmul_limit("cuda")
-        for name in ("resnet18", "resnet50"):
-            large = replace(small, backbone=name, height=224, width=224, precision="bfloat16", batch=256)
-            found |= rows(f"{name} 224 on the GPU", rates(large, 4096, "cuda"))
-            with FlopCounterMode(display=False) as counter:
-                made(large, "cpu")(torch.zeros(2, 3, 224, 224))
-            share = (
-                found[f"train {name} 224 on the GPU: images a second"]["figure"]
-                * counter.get_total_flops()
-                / 2
-                * 3
-                / limit
-            )
-            found[f"train {name} 224 on the GPU: share of the matmul limit"] = figure(share, 0, "higher", "")
-    return found
+    results = compare_rates("cnn 128x96 on the CPU", measure_rates(small, 640, "cpu"))
+    if select_device() != "cuda":
+        return results
+    limit = measure_matmul()
+    for name in ("resnet18", "resnet50"):
+        large = small.replace(backbone=name, height=224, width=224, precision="bfloat16", batch=256)
+        rates = measure_rates(large, 4096, "cuda")
+        share = rates["ours"] * count_operations(large) / limit
+        results |= compare_rates(f"{name} 224 on the GPU", rates)
+        results[f"train {name} 224 on the GPU: share of the matmul limit"] = figure(share, 0, "higher", "")
+    return results
