@@ -24,7 +24,8 @@ PLAIN = {
     "flip": 0.0, "shift": 0.0, "scale": 0.0, "rotate": 0.0, "jitter": 0.0, "noise": 0.0, "blur": 0.0, "erase": 0.0,
     "mix_probability": 0.0, "mixup": 0.0, "cutmix": 0.0,
     "epochs": 1, "batch": 16, "optimizer": "adamw", "lr": 0.002, "backbone_lr_scale": 1.0, "weight_decay": 0.01,
-    "warmup": 0.1, "clip": 0.0, "ema": 0.0, "early_stop": "none", "patience": 3, "validation_share": 0.25, "eval_every": 0,
+    "warmup": 0.1, "clip": 0.0, "ema": 0.0, "early_stop": "none", "patience": 3, "validation_share": 0.25,
+    "eval_every": 0,
     "precision": "float32", "compile": False, "seed": 0,
 }  # fmt: skip
 

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "explain": "networks formats runtime scores",
     "report": "formats runtime",
     "annotator": "formats index runtime",
-    "cli": "annotator runtime",
+    "cli": "annotator networks runtime",
 }
 WITH_TORCH = {"networks", "learning", "inference", "explain"}
 

@@ -103,7 +103,18 @@ def test_every_section_is_read_by_one_model_with_exactly_its_keys():
 def test_tasks_and_members_override_keys_of_the_recipe_and_every_task_has_its_entry():
     assert list(PARAMS["tasks"]) == list(PARAMS["labels"])
     for override in [*PARAMS["tasks"].values(), *PARAMS["members"].values()]:
-        assert set(override) <= set(TrainParams.model_fields)
+        assert set(override) - {"like"} <= set(TrainParams.model_fields)
+
+
+def test_dvc_changes_one_line_of_params_yaml_when_it_sets_one_value(tmp_path):
+    """The file is in the form in which DVC writes it."""
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS_TEXT)
+    apply_overrides(path, ["tasks.age.epochs=6", "members.photos.lr=0.003"])
+    pairs = list(zip(PARAMS_TEXT.splitlines(), path.read_text().splitlines(), strict=True))
+    assert [new.split("#")[0].strip() for old, new in pairs if old != new] == ["lr: 0.003", "epochs: 6"]
 
 
 def test_every_value_is_commented():

@@ -42,7 +42,7 @@ def tiny_matting(path: Path) -> Path:
 
 
 def small_project(home: Path, photos: int) -> None:
-    """The first rooms of the road, a project of their own, with as many one-coloured photos as asked for."""
+    """The first stages, as a project of their own, with as many one-coloured photos as asked for."""
     for folder in ("stages", "src"):
         shutil.copytree(PROJECT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(PROJECT / "models/bundled", home / "models/bundled", ignore=shutil.ignore_patterns("*.yaml"))
@@ -60,7 +60,7 @@ def small_project(home: Path, photos: int) -> None:
     params = yaml.safe_load((PROJECT / "params.yaml").read_text())
     params["data"]["name"] = "mini"
     params["index"] |= {"layout": "table", "table": "faces.csv"}
-    params["tasks"] = {"sex": {"label": "sex", "classes": ["f", "m"]}}
+    params["labels"] = {"sex": {"field": "sex", "classes": ["f", "m"]}}
     params["detect"] |= {"detector": "centre"}
     params["crop"] |= {"size": 32, "margin": 0.0, "align": False}
     params["cut_out"]["model"] = str(tiny_matting(home / "tiny.onnx"))
@@ -72,7 +72,7 @@ def small_project(home: Path, photos: int) -> None:
 
 
 @pytest.fixture
-def road(tmp_path, monkeypatch):
+def build_project(tmp_path, monkeypatch):
     """A small project with as many photos as asked for; dvc is at home in it."""
 
     def build(photos: int) -> Path:
@@ -97,11 +97,11 @@ def repro(stage: str) -> str:
     return done.stdout
 
 
-def work(told: str) -> dict[str, tuple[int, int]]:
-    """How many rows each stage made and remembered."""
+def row_counts(output: str) -> dict[str, tuple[int, int]]:
+    """How many rows each stage computed and remembered."""
     found = {}
-    for part in told.split("Running stage ")[1:]:
-        if counts := re.search(r"([\d,]+) made, ([\d,]+) remembered", part):
+    for part in output.split("Running stage ")[1:]:
+        if counts := re.search(r"([\d,]+) computed, ([\d,]+) remembered", part):
             found[part.split("'")[1]] = tuple(int(count.replace(",", "")) for count in counts.groups())
     return found
 
@@ -110,33 +110,33 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*"))}
 
 
-def test_one_corrected_box_among_2000_photos_recuts_one_face_and_one_shard(road):
-    home = road(2000)
-    assert work(repro("cut_out")) == dict.fromkeys(["detect", "crop", "cut_out"], (2000, 0))
+def test_one_corrected_box_among_2000_photos_recuts_one_face_and_one_shard(build_project):
+    home = build_project(2000)
+    assert row_counts(repro("cut_out")) == dict.fromkeys(["detect", "crop", "cut_out"], (2000, 0))
     before = [content(home / "data" / name) for name in ("crops", "mattes")]
     with (home / "data/manual/mini/boxes.csv").open("a") as file:
         file.write("01234.png,2,3,14,17,drawn\n")
     start = time.monotonic()
-    assert work(repro("cut_out")) == {"crop": (1, 1999), "cut_out": (1, 1999)}
+    assert row_counts(repro("cut_out")) == {"crop": (1, 1999), "cut_out": (1, 1999)}
     assert time.monotonic() - start < 60
     for old, name in zip(before, ("crops", "mattes"), strict=True):
         new = content(home / "data" / name)
         assert sum(old[shard] != new[shard] for shard in old) == 1
-    assert work(repro("cut_out")) == {}
+    assert row_counts(repro("cut_out")) == {}
 
     # going back is free, and so is a lost memo but for time
     (home / "data/manual/mini/boxes.csv").write_text("photo,x0,y0,x1,y1,note\n")
-    assert work(repro("cut_out")).get("crop", (0, 0))[0] == 0
+    assert row_counts(repro("cut_out")).get("crop", (0, 0))[0] == 0
     assert content(home / "data/crops") == before[0]
 
     # a change in the code that cuts, cuts everything again
-    source = home / "src/visage/crops.py"
+    source = home / "src/visage/faces/crops.py"
     source.write_text(source.read_text() + "\nCHANGED = True\n")
-    assert work(repro("crop"))["crop"] == (2000, 0)
+    assert row_counts(repro("crop"))["crop"] == (2000, 0)
 
 
-def test_every_crop_shows_its_own_photo_even_when_the_boxes_are_shuffled(road):
-    home = road(300)
+def test_every_crop_shows_its_own_photo_even_when_the_boxes_are_shuffled(build_project):
+    home = build_project(300)
     repro("detect")
     lines = (home / "data/boxes.csv").read_text().splitlines()
     (home / "data/boxes.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
@@ -151,14 +151,14 @@ def test_every_crop_shows_its_own_photo_even_when_the_boxes_are_shuffled(road):
     assert seen == 300
 
     (home / "data/boxes.csv").write_text("\n".join(lines[:-1]) + "\n")
-    told = subprocess.run([sys.executable, "stages/crop.py", *args], capture_output=True, text=True)
-    assert told.returncode == 1
-    assert "the boxes lack 1 photos, such as 00299.png" in told.stderr and "Traceback" not in told.stderr
+    result = subprocess.run([sys.executable, "stages/crop.py", *args], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "the boxes lack 1 photos, such as 00299.png" in result.stderr and "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("stage", ["detect", "crop"])
-def test_a_killed_stage_goes_on_where_it_was_and_the_result_is_the_same(road, stage):
-    home = road(1500)
+def test_a_killed_stage_goes_on_where_it_was_and_the_result_is_the_same(build_project, stage):
+    home = build_project(1500)
     out = home / {"detect": "data/boxes.csv", "crop": "data/crops"}[stage]
     whole = yaml.safe_load((home / "dvc.yaml").read_text())["stages"]
     words = whole[stage]["cmd"].replace("${data.name}", "mini").split()[1:]
@@ -174,7 +174,7 @@ def test_a_killed_stage_goes_on_where_it_was_and_the_result_is_the_same(road, st
     running.wait()
     assert not out.exists()
 
-    done, known = work(repro(stage))[stage]
+    done, known = row_counts(repro(stage))[stage]
     assert done + known == 1500 and 0 < known < 1500
     resumed = out.read_bytes() if out.is_file() else content(out)
     shutil.rmtree(home / ".dvc/cache/memo")
@@ -183,8 +183,8 @@ def test_a_killed_stage_goes_on_where_it_was_and_the_result_is_the_same(road, st
     assert (out.read_bytes() if out.is_file() else content(out)) == resumed
 
 
-def test_a_killed_dvc_takes_its_stage_with_it(road):
-    home = road(1)
+def test_a_killed_dvc_takes_its_stage_with_it(build_project):
+    home = build_project(1)
     (home / "stages/sleep.py").write_text(
         "import os, pathlib, time\nfrom visage.stage import run\n"
         "def main(): pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)\n"

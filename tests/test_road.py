@@ -1,4 +1,4 @@
-"""The whole road on a handful of drawn people: photos in, a checked submission out, and nothing done twice."""
+"""The whole pipeline on a handful of drawn people: photos in, a checked submission out, and nothing done twice."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.conftest import PROJECT
 
 DVC = [sys.executable, "-m", "dvc"]
 LITTLE = {"practice": {"train_people": 24, "eval_people": 8}, "split": {"folds": 2}, "train": {"epochs": 1}}
-EARLY = {"practice", "index", "split", "explore", "detect", "crop", "cut_out", "transplant"}
+EARLY = {"data/dvc.yaml:practice", "index", "split", "explore", "detect", "crop", "cut_out", "transplant"}
 
 
 def run(home: Path, *words: str) -> str:
@@ -102,7 +102,7 @@ def test_a_corrected_label_changes_no_picture_and_only_the_task_it_touches(road)
     labels.write_text(before + f"{person},,gender,female,1,test,\n")
     pictures = [path.read_bytes() for path in sorted((road / "data/crops").glob("*"))]
     told = run(road, *DVC, "repro", "crop")
-    assert not stages_run(told) & {"practice"}
+    assert not stages_run(told) & {"data/dvc.yaml:practice"}
     assert [path.read_bytes() for path in sorted((road / "data/crops").glob("*"))] == pictures
     assert pd.read_csv(road / "data/photos.csv", dtype=str).query("person == @person")["gender"].unique() == ["female"]
     labels.write_text(before)

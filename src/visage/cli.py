@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_adopt(commands)
     add_annotate(commands)
+    add_recipe(commands)
     return parser
 
 
@@ -70,3 +71,17 @@ def annotate(args: argparse.Namespace) -> None:
         raise ValueError(f"{root} is not a folder; name the data set, such as practice, or its folder with --root.")
     tables = {table: getattr(args, table) for table in DEFAULT_TABLES}
     serve_until_interrupted(read_session(name, root, tables, manual), args.port, show=not args.quiet)
+
+
+def add_recipe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    summary = "print the recipe by which a member learns a task, and which section of params.yaml says each key"
+    parser = commands.add_parser("recipe", help=summary, description=summary.capitalize() + ".")
+    parser.add_argument("task", help="such as age")
+    parser.add_argument("member", help="such as plain")
+    parser.set_defaults(command=recipe)
+
+
+def recipe(args: argparse.Namespace) -> None:
+    from visage.networks.recipe import describe_recipe
+
+    print(describe_recipe(args.task, args.member))

@@ -116,12 +116,14 @@ def test_a_class_absent_from_a_fold_or_from_everyone_breaks_nothing():
     assert "female" in scores["tasks"]["gender"]["f1"] and np.isfinite(scores["joint"]["macro_f1"])
 
 
-def test_the_confusion_rows_are_the_photos_sorted_by_true_and_answered_class(population, result):
+def test_the_confusion_has_a_row_for_every_pair_of_classes_in_their_order(population, result):
     _, examples = population
-    rows = plot_tables(result, examples)["confusion/mask"]
-    expected = sorted(zip(examples.truth[0], result.answers[0], strict=True))
-    codes = {name: code for code, name in enumerate(COMPETITION[0].classes)}
-    assert [(codes[a], codes[p]) for a, p in rows.itertuples(index=False)] == expected
+    rows, classes = plot_tables(result, examples)["confusion/mask"], COMPETITION[0].classes
+    assert list(zip(rows["actual"], rows["predicted"], strict=True)) == [(a, p) for a in classes for p in classes]
+    truth, answers = np.array(classes)[examples.truth[0]], np.array(classes)[result.answers[0]]
+    for row in rows.itertuples():
+        assert row.photos == ((truth == row.actual) & (answers == row.predicted)).sum()
+    assert np.allclose(rows.groupby("actual")["share"].sum(), 1)
 
 
 def test_there_are_curves_of_every_class_and_bins_of_all_photos(population, result):
@@ -131,7 +133,7 @@ def test_there_are_curves_of_every_class_and_bins_of_all_photos(population, resu
     assert set(tables) == kinds | {f"precision_recall/{task.name}" for task in COMPETITION}
     assert set(tables["precision_recall/age"]["class"]) == set(AGE.classes)
     assert tables["reliability/joint"]["photos"].sum() == len(examples.train_photos)
-    assert len(tables["confusion/joint"]) == len(examples.train_photos)
+    assert tables["confusion/joint"]["photos"].sum() == len(examples.train_photos)
 
 
 def test_numbers_are_rounded_to_six_digits_at_every_depth():

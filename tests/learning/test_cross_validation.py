@@ -1,6 +1,7 @@
 """Cross-validation: heads, standardisation, joint networks, and folds that survive a kill."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,19 @@ def test_a_frozen_backbone_runs_once_for_all_folds(tmp_path: Path, memo: Memo, m
     dataset = drawn_dataset(tmp_path / "drawn")
     list(cross_validate(dataset, recipe(standardise="imagenet", **changed), memo, device="cpu", on_epoch=silent))
     assert len(calls) == 1
+
+
+def test_a_corrected_label_of_held_out_people_changes_the_curve_and_trains_nothing(tmp_path):
+    dataset = drawn_dataset(tmp_path)
+
+    def validate(dataset):
+        with Memo("train", folder=tmp_path / "memo") as memo:
+            folds = list(cross_validate(dataset, recipe(eval_every=1), memo, device="cpu", on_epoch=lambda row: None))
+            return memo.computed, [row["macro_f1"] for row in folds[1]["curve"] if row["split"] == "held_out"]
+
+    computed, before = validate(dataset)
+    assert computed == 3 and validate(dataset) == (0, before)
+    rows, held_out = dataset.rows.copy(), dataset.held_out_rows(1)
+    rows.loc[held_out, "mask"] = (rows.loc[held_out, "mask"] + 1) % 3
+    computed, after = validate(replace(dataset, rows=rows))
+    assert computed == 2 and after != before

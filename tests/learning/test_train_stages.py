@@ -11,6 +11,7 @@ import yaml
 from tests.drawn_people import MASK, PLAIN, TASKS, folds_of, people, write_crops
 from visage.formats.shards import write_shards
 from visage.formats.tasks import write_tasks
+from visage.networks.recipe import load_recipe, write_recipe
 from visage.transplants.picture_set import list_columns
 
 STAGES = Path(__file__).parents[2] / "stages"
@@ -48,7 +49,9 @@ def run_stage(name: str, *paths: str) -> None:
 def train(task: str, *pseudo: str) -> list[bytes]:
     """The checkpoints of the folds."""
     tables, pictures = ("photos.csv", "tasks.json", "folds.csv"), ("crops", "mattes", "transplants")
-    run_stage("train", task, "small", *tables, *pictures, *pseudo, f"models/{task}", f"curves/{task}.csv")
+    write_recipe(Path("recipe.json"), task, "small", load_recipe(task, "small"))
+    outs = (f"models/{task}", f"curves/{task}.csv", f"plots/{task}")
+    run_stage("train", "recipe.json", *tables, *pictures, *pseudo, *outs)
     return [path.read_bytes() for path in sorted(Path(f"models/{task}").glob("fold*"))]
 
 
@@ -63,6 +66,10 @@ def test_a_task_goes_from_tables_to_probabilities(project: Path) -> None:
     curve, predictions = pd.read_csv("curves/mask.csv"), predict("mask")
     assert curve.columns.tolist() == ["fold", "epoch", "split", "loss", "macro_f1", "lr", "images_per_s"]
     assert set(curve["fold"]) == {0, 1, 2} and set(curve["split"]) == {"train", "held_out"}
+    plotted = pd.read_csv("plots/mask/plots/metrics/held_out/macro_f1.tsv", sep="\t")
+    assert plotted.columns.tolist() == ["step", "macro_f1"]
+    means = curve[curve["split"] == "held_out"].groupby("epoch")["macro_f1"].mean()
+    assert plotted["macro_f1"].to_numpy() == pytest.approx(means.to_numpy(), rel=1e-3)
     files = ["card.json", *(f"fold{fold}.safetensors" for fold in range(3))]
     assert sorted(path.name for path in Path("models/mask").iterdir()) == files
     assert predictions["kind"].value_counts().to_dict() == {"held_out": 16, "eval": 6}

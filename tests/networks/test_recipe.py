@@ -1,13 +1,21 @@
 """Recipes: shared, overridden by member and task, and checked after merging."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.drawn_people import PLAIN, recipe
-from visage.networks.recipe import load_recipe, recipe_from_json
+from visage.networks.recipe import (
+    describe_recipe,
+    load_recipe,
+    read_recipe,
+    recipe_from_json,
+    resolve_recipe,
+    write_recipe,
+)
 
 
 def write_params(folder: Path, members: dict | None = None, tasks: dict | None = None) -> Path:
@@ -60,3 +68,29 @@ def test_all_illegal_values_are_named_at_once(changes: dict, sentence: str) -> N
 def test_a_recipe_survives_json() -> None:
     original = recipe(hidden=(8, 4), unfreeze=3, old_from=58.0)
     assert recipe_from_json(json.loads(json.dumps(original.model_dump()))) == original
+
+
+def test_a_member_may_be_like_another_and_say_only_what_differs(tmp_path: Path) -> None:
+    members = {"first": {"lr": 0.5, "epochs": 7}, "second": {"like": "first", "epochs": 2}}
+    path = write_params(tmp_path, members=members)
+    found, sources = resolve_recipe("mask", "second", path)
+    assert (found.lr, found.epochs) == (0.5, 2)
+    assert (sources["lr"], sources["epochs"], sources["batch"]) == ("members.first", "members.second", "train")
+    assert "epochs: 2                         # members.second" in describe_recipe("mask", "second", path)
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ({"second": {"like": "frist"}}, "there is no section 'members.frist'. Did you mean 'first'?"),
+        ({"second": {"like": "first"}, "third": {"like": "second"}}, "members.third is like second, which is itself"),
+    ],
+)
+def test_a_member_is_like_one_that_exists_and_stands_by_itself(tmp_path: Path, members: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        load_recipe("mask", list(members)[-1], write_params(tmp_path, members={"first": {}} | members))
+
+
+def test_a_recipe_in_a_file_says_whose_it_is(tmp_path: Path) -> None:
+    write_recipe(tmp_path / "a.json", "age", "wide", recipe(hidden=(8,), fill=(1, 2, 3)))
+    assert read_recipe(tmp_path / "a.json") == ("age", "wide", recipe(hidden=(8,), fill=(1, 2, 3)))

@@ -9,11 +9,12 @@ import pandas as pd
 from PIL import Image
 
 from tests.drawn_members import COMPETITION as TASKS
+from visage.ensemble.evaluation import count_confusion
 from visage.explain.face_regions import REGIONS
 from visage.formats.columns import CORRECTION_COLUMNS, LANDMARKS
 from visage.formats.shards import shard_order, write_shards
 from visage.formats.tasks import class_codes, joint_class_names, joint_codes, write_tasks
-from visage.scores import class_scores
+from visage.scores import AnswerSet, class_scores
 
 SHOTS = {"normal": "not worn", "incorrect_mask": "incorrect", **{f"mask{n}": "worn" for n in range(1, 6)}}
 
@@ -73,8 +74,8 @@ def write_scores(folder: Path, photos: pd.DataFrame, answers: pd.DataFrame) -> d
     (folder / "plots/confusion").mkdir(parents=True)
 
     def score(name: str, actual: np.ndarray, predicted: np.ndarray, classes: list[str]) -> dict:
-        pairs = pd.DataFrame({"actual": np.array(classes)[actual], "predicted": np.array(classes)[predicted]})
-        pairs.to_csv(folder / f"plots/confusion/{name}.csv", index=False)
+        own = AnswerSet(name, classes, actual, predicted, np.zeros(0), np.zeros(0), np.zeros(0))
+        count_confusion(own).to_csv(folder / f"plots/confusion/{name}.csv", index=False)
         scores = class_scores(actual, predicted, classes)
         interval = {"low": scores["macro_f1"] - 0.05, "high": min(1.0, scores["macro_f1"] + 0.04)}
         return scores | interval | {"log_loss": 0.31, "ece": 0.021, "fold_mean": 0.8, "fold_spread": 0.012}

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import PROJECT
 from tests.drawn_members import COMPETITION as TASKS
 from tests.report.example_run import write_example_run
-from visage.report.figures import count_confusion, draw_curves
+from visage.report.figures import build_confusion, draw_curves
 from visage.report.page import data_uri, format_duration, render_page
 from visage.report.run_results import RunResults, read_crops, read_run_results
 from visage.report.sections import worst_mistakes
@@ -151,9 +151,11 @@ def test_a_run_without_mistakes_shows_none(paths, results):
     assert "No held-out answers are known to be wrong" in render_page(perfect, "tiny", faces=True)
 
 
-def test_a_confusion_counts_rows_as_truth():
-    pairs = pd.DataFrame({"actual": ["a", "a", "b"], "predicted": ["a", "b", "b"]})
-    assert count_confusion(pairs, ["a", "b", "c"]).rows == [
+def test_a_confusion_has_the_truth_in_its_rows():
+    pairs = [(actual, predicted, 0) for actual in "abc" for predicted in "abc"]
+    table = pd.DataFrame(pairs, columns=["actual", "predicted", "photos"]).astype({"photos": str})
+    table.loc[[0, 1, 4], "photos"] = "1"
+    assert build_confusion(table, ["a", "b", "c"]).rows == [
         ("a", [("a", 1, 0.5), ("b", 1, 0.5), ("c", 0, 0)]),
         ("b", [("a", 0, 0), ("b", 1, 1), ("c", 0, 0)]),
         ("c", [("a", 0, 0), ("b", 0, 0), ("c", 0, 0)]),

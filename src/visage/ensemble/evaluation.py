@@ -109,14 +109,21 @@ def round_numbers(tree: object) -> object:
     return round(float(tree), 6) if isinstance(tree, (float, np.floating)) else tree
 
 
+def count_confusion(answer_set: AnswerSet) -> pd.DataFrame:
+    """actual, predicted, photos, share (of the true class's photos): a row for every pair, in the order of classes."""
+    size = len(answer_set.classes)
+    counts = np.bincount(answer_set.truth * size + answer_set.answers, minlength=size * size)
+    names = np.array(answer_set.classes, object)
+    table = pd.DataFrame({"actual": np.repeat(names, size), "predicted": np.tile(names, size), "photos": counts})
+    totals = counts.reshape(size, size).sum(1).clip(min=1)
+    return table.assign(share=counts / np.repeat(totals, size))
+
+
 def plot_tables(result: EnsembleResult, examples: Examples) -> dict[str, pd.DataFrame]:
-    """`<kind>/<task or joint>` -> the rows that DVC draws; sorted, so that equal scores are equal files."""
+    """`<kind>/<task or joint>` -> the rows that DVC draws."""
     tables = {}
     for answer_set in build_answer_sets(result, examples):
-        order = np.lexsort((answer_set.answers, answer_set.truth))
-        names = np.array(answer_set.classes, object)
-        pairs = {"actual": names[answer_set.truth[order]], "predicted": names[answer_set.answers[order]]}
-        tables[f"confusion/{answer_set.name}"] = pd.DataFrame(pairs)
+        tables[f"confusion/{answer_set.name}"] = count_confusion(answer_set)
         tables[f"reliability/{answer_set.name}"] = reliability(answer_set.confidence, answer_set.right)
     for task, truth, p in zip(examples.tasks, examples.truth, result.held_out, strict=True):
         curves = [

@@ -12,7 +12,7 @@ from visage.formats.photos import IMAGENET_MEAN, IMAGENET_STD
 from visage.formats.tasks import Task
 from visage.learning.dataset import FoldDataset, fold_inputs
 from visage.learning.losses import build_targets
-from visage.learning.training import TrainingData, fit, frozen_features
+from visage.learning.training import TrainingData, evaluate, fit, frozen_features
 from visage.networks.checkpoints import CheckpointCard, encode_checkpoint
 from visage.networks.network import Head, Network, build_network
 from visage.networks.pretrained import weights_digest
@@ -39,13 +39,29 @@ def cross_validate(
     def list_inputs(fold: int) -> list[Any]:
         return fold_inputs(dataset, fold, recipe)
 
-    yield from memo.map(train, dataset.folds, key=list_inputs, chunk=1)
+    for row in memo.map(train, dataset.folds, key=list_inputs, chunk=1):
+        score_held_out(dataset, row)
+        yield row
+
+
+def score_held_out(dataset: FoldDataset, row: dict[str, Any]) -> None:
+    """Set the held-out scores of a fold's curve by today's labels, which may have changed since it was trained."""
+    curve = [entry for entry in row["curve"] if entry["split"] == "held_out"]
+    people = dataset.rows.iloc[dataset.held_out_rows(row["fold"])]
+    codes = [torch.from_numpy(people[task.name].to_numpy(copy=True)) for task in dataset.tasks]
+    classes = [len(task.classes) for task in dataset.tasks]
+    logits = np.frombuffer(row["held_out"], np.float32).reshape(len(curve), len(people), sum(classes))
+    for entry, values in zip(curve, torch.from_numpy(logits.copy()), strict=True):
+        entry["loss"], entry["macro_f1"] = evaluate(values.split(classes, dim=1), codes)
 
 
 def train_fold(
     dataset: FoldDataset, fold: int, recipe: TrainParams, *, device: str, on_epoch: OnEpoch
 ) -> dict[str, Any]:
-    """The fold's checkpoint, the same in every run, and its curve; `on_epoch` is called with each of its rows."""
+    """The fold's checkpoint, the same in every run, and its curve; `on_epoch` is called with each of its rows.
+
+    `held_out` are the class logits that the curve's held-out rows score: float32, scored epochs x photos x classes.
+    """
     make_deterministic()
     seed = int(digest([recipe.seed, fold])[:8], 16)
     rows, eval_rows = split_rows(dataset, fold, recipe, seed, device)
@@ -57,15 +73,19 @@ def train_fold(
     network.set_channel_stats(mean, std)
     network.to(device, memory_format=torch.channels_last)
     data = build_training_data(dataset, network, heads, recipe, device)
-    curve = []
+    curve, held_out = [], []
     try:
         for row in fit(network, data, rows, recipe, seed=seed, eval_rows=eval_rows):
+            logits = row.pop("logits", None)
+            if row["split"] == "held_out":
+                held_out.append(torch.cat(logits, dim=1).float().numpy(force=True))
             curve.append({"fold": fold} | row)
             on_epoch(curve[-1])
     except ValueError as error:
         raise ValueError(f"{'+'.join(head.task for head in heads)}, fold {fold}: {error}") from None
     card = CheckpointCard(tuple(heads), recipe, weights_digest(recipe), fold)
-    return {"fold": fold, "checkpoint": encode_checkpoint(network, card), "curve": curve}
+    logits = np.stack(held_out).tobytes() if held_out else b""
+    return {"fold": fold, "checkpoint": encode_checkpoint(network, card), "curve": curve, "held_out": logits}
 
 
 def make_deterministic() -> None:

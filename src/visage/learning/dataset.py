@@ -90,12 +90,13 @@ def label_rows(rows: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:
 
 
 def fold_inputs(dataset: FoldDataset, fold: int, recipe: TrainParams) -> list[Any]:
-    """Everything that a fold's checkpoint is made of, for its digest. Held-out photos count only if they are scored."""
-    indices = dataset.train_rows(fold)
-    if recipe.eval_every:
-        indices = np.concatenate([indices, dataset.held_out_rows(fold)])
-    rows = dataset.rows.iloc[indices]
-    pictures = dataset.images.digests[rows["picture"]].tolist()
+    """Everything that a fold's checkpoint is made of, for its digest.
+
+    Held-out pictures count if the network is scored on them, their labels never: whoever needs them scores again.
+    """
+    rows = dataset.rows.iloc[dataset.train_rows(fold)]
+    held_out = dataset.rows.iloc[dataset.held_out_rows(fold) if recipe.eval_every else []]
+    pictures = [dataset.images.digests[part["picture"]].tolist() for part in (rows, held_out)]
     labels = rows.drop(columns=["photo", "picture"]).to_csv(index=False).encode()
     tasks = [[task.name, task.classes, task.bins] for task in dataset.tasks]
     return [pictures, labels, tasks, recipe, fold, weights_digest(recipe)]

@@ -1,6 +1,6 @@
 """Training one network: epochs over a tensor of pictures that is already on the device."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -46,6 +46,8 @@ def fit(
 ) -> Iterator[dict[str, Any]]:
     """Train the network, in place, on these rows; yields a row of the learning curve per epoch and split.
 
+    A row of `eval_rows` also has the `logits` (N x classes, one tensor per head) that it scores.
+
     `eval_rows` are other rows to score on the way: `inner` (training people set aside) may end the training early,
     `held_out` decides nothing. In the end the network is its moving average, or that of the best epoch.
     """
@@ -71,8 +73,9 @@ def fit(
             )
         yield curve_row(epoch, "train", loss, f1, optimizer.lr, batches.numel() / (perf_counter() - start))
         for split in splits_to_score(eval_rows or {}, recipe, epoch):
-            loss, f1 = evaluate(ema.network, data, eval_rows[split], recipe)
-            yield curve_row(epoch, split, loss, f1, optimizer.lr, 0.0)
+            logits = predict_class_logits(ema.network, data, eval_rows[split], recipe)
+            loss, f1 = evaluate(logits, [codes[eval_rows[split]] for codes in data.codes])
+            yield curve_row(epoch, split, loss, f1, optimizer.lr, 0.0) | {"logits": logits}
             if split == "inner":
                 epochs_without_gain = 0 if best.update(ema.network, loss, f1) else epochs_without_gain + 1
         if epochs_without_gain >= recipe.patience:
@@ -105,7 +108,9 @@ def train_epoch(
         losses.append(loss.detach())
         predictions.append(predict_codes(data.heads, [output.detach() for output in outputs]))
     codes = [torch.cat(batch_codes) for batch_codes in zip(*predictions, strict=True)]
-    return torch.stack(losses).mean().item(), mean_macro_f1(data, batches.flatten(), codes)
+    return torch.stack(losses).mean().item(), mean_macro_f1(
+        [true_codes[batches.flatten()] for true_codes in data.codes], codes
+    )
 
 
 def predict_codes(heads: list[Head], outputs: list[Tensor]) -> list[Tensor]:
@@ -199,21 +204,24 @@ def splits_to_score(eval_rows: Mapping[str, Tensor], recipe: TrainParams, epoch:
     return [split for split in eval_rows if split == "inner" or is_due]
 
 
-def evaluate(network: Network, data: TrainingData, rows: Tensor, recipe: TrainParams) -> tuple[float, float]:
-    """Cross-entropy, summed over heads, and macro F1, averaged over heads, on the true labels."""
+def predict_class_logits(network: Network, data: TrainingData, rows: Tensor, recipe: TrainParams) -> list[Tensor]:
+    """Logits of the classes (N x classes, one tensor per head) for these rows in eval mode."""
     outputs = predict_logits(network, data, rows, recipe)
-    loss = sum(
-        nn.functional.cross_entropy(head.class_logits(output), codes[rows], ignore_index=-1).item()
-        for head, output, codes in zip(data.heads, outputs, data.codes, strict=True)
-    )
-    return loss, mean_macro_f1(data, rows, predict_codes(data.heads, outputs))
+    return [head.class_logits(output) for head, output in zip(data.heads, outputs, strict=True)]
 
 
-def mean_macro_f1(data: TrainingData, rows: Tensor, predictions: list[Tensor]) -> float:
+def evaluate(logits: Sequence[Tensor], codes: Sequence[Tensor]) -> tuple[float, float]:
+    """Cross-entropy, summed over heads, and macro F1, averaged over heads; unknown labels (-1) do not count."""
+    pairs = list(zip(logits, codes, strict=True))
+    loss = sum(nn.functional.cross_entropy(values, truth, ignore_index=-1).item() for values, truth in pairs)
+    return loss, mean_macro_f1(codes, [values.argmax(1) for values in logits])
+
+
+def mean_macro_f1(codes: Sequence[Tensor], predictions: Sequence[Tensor]) -> float:
     """Macro F1 of predicted class codes (one tensor per head), averaged over heads; unknown labels do not count."""
     scores = []
-    for codes, predicted in zip(data.codes, predictions, strict=True):
-        truth, predicted = codes[rows].numpy(force=True), predicted.numpy(force=True)
+    for truth, predicted in zip(codes, predictions, strict=True):
+        truth, predicted = truth.numpy(force=True), predicted.numpy(force=True)
         scores.append(macro_f1(truth[truth >= 0], predicted[truth >= 0]))
     return sum(scores) / len(scores)
 

@@ -1,12 +1,13 @@
 """How a classifier is learnt: one flat recipe, which a member or a task may override key by key."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from visage.networks.images import Preprocessing
-from visage.runtime.params import FILE, Params, load, to_tuples
+from visage.runtime.params import FILE, Params, find_section, read_params, to_tuples, validate
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -111,9 +112,54 @@ def recipe_from_json(values: dict[str, Any]) -> TrainParams:
 
 
 def load_recipe(task: str, member: str, path: Path = FILE) -> TrainParams:
-    """What params.yaml says about this member learning this task.
+    """What params.yaml says about this member learning this task."""
+    return resolve_recipe(task, member, path)[0]
 
-    A joint member has one network for all tasks, so what a single task overrides does not count for it.
+
+def resolve_recipe(task: str, member: str, path: Path = FILE) -> tuple[TrainParams, dict[str, str]]:
+    """The recipe, and for each of its keys the section that says it: a later section overrides an earlier one.
+
+    `train`, then the member that this one is `like`, the member, and the task. A joint member has one network for all
+    tasks, so what a single task overrides does not count for it.
     """
-    recipe = load(TrainParams, "train", f"members.{member}", f"tasks.{task}", path=path)
-    return load(TrainParams, "train", f"members.{member}", path=path) if recipe.joint else recipe
+    tree = read_params(path)
+    sections = ["train", *member_sections(tree, member, path)]
+    recipe, sources = merge_sections(tree, [*sections, f"tasks.{task}"], path)
+    return merge_sections(tree, sections, path) if recipe.joint else (recipe, sources)
+
+
+def member_sections(tree: dict[str, Any], member: str, path: Path) -> list[str]:
+    """`members.<member>`, after the one that it names in `like`."""
+    base = find_section(tree, f"members.{member}", path).get("like")
+    if base is None:
+        return [f"members.{member}"]
+    if further := find_section(tree, f"members.{base}", path).get("like"):
+        raise ValueError(f"{path}: members.{member} is like {base}, which is itself like {further}; one step is legal.")
+    return [f"members.{base}", f"members.{member}"]
+
+
+def merge_sections(tree: dict[str, Any], sections: list[str], path: Path) -> tuple[TrainParams, dict[str, str]]:
+    merged, sources = {}, {}
+    for section in sections:
+        values = {key: value for key, value in find_section(tree, section, path).items() if key != "like"}
+        merged |= values
+        sources |= dict.fromkeys(values, section)
+    return validate(TrainParams, merged, f"{path}: {' + '.join(sections)}"), sources
+
+
+def describe_recipe(task: str, member: str, path: Path = FILE) -> str:
+    """The recipe as YAML, a key a line, each with the section that says it."""
+    recipe, sources = resolve_recipe(task, member, path)
+    lines = [f"{key}: {json.dumps(value)}" for key, value in recipe.model_dump().items()]
+    return "\n".join(f"{line:<34}# {sources[line.partition(':')[0]]}" for line in lines)
+
+
+def write_recipe(path: Path, task: str, member: str, recipe: TrainParams) -> None:
+    values = {"task": task, "member": member, "recipe": recipe.model_dump()}
+    Path(path).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def read_recipe(path: Path) -> tuple[str, str, TrainParams]:
+    """Task, member and recipe."""
+    values = json.loads(Path(path).read_text(encoding="utf-8"))
+    return values["task"], values["member"], recipe_from_json(values["recipe"])

@@ -68,8 +68,10 @@ class Confusion:
     rows: list[tuple[str, list[tuple[str, int, float]]]]
 
 
-def count_confusion(pairs: pd.DataFrame, classes: list[str]) -> Confusion:
-    counts = pd.crosstab(pairs["actual"], pairs["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
+def build_confusion(table: pd.DataFrame, classes: list[str]) -> Confusion:
+    """From rows of actual, predicted and the number of photos."""
+    counts = table.astype({"photos": int}).pivot(index="actual", columns="predicted", values="photos")
+    counts = counts.reindex(index=classes, columns=classes, fill_value=0)
     rows = []
     for label, row in zip(classes, counts.to_numpy().tolist(), strict=True):
         total = max(sum(row), 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from visage.formats.tasks import class_codes, joint_class_names
-from visage.report.figures import Confusion, HeatTable, build_heat_table, count_confusion, draw_curves
+from visage.report.figures import Confusion, HeatTable, build_confusion, build_heat_table, draw_curves
 from visage.report.run_results import RunResults
 
 MISTAKE_ROWS = 24  # in equal parts for each task
@@ -69,7 +69,7 @@ def count_confusions(run: RunResults) -> dict[str, Confusion]:
     classes = {task.name: list(task.classes) for task in run.tasks}
     if run.tasks:
         classes["joint"] = joint_class_names(run.tasks)
-    return {name: count_confusion(run.confusions[name], own) for name, own in classes.items() if name in run.confusions}
+    return {name: build_confusion(run.confusions[name], own) for name, own in classes.items() if name in run.confusions}
 
 
 def worst_mistakes(run: RunResults) -> pd.DataFrame:
