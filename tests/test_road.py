@@ -13,6 +13,7 @@ import yaml
 
 from tests.conftest import PROJECT
 
+BACK = "git checkout -q HEAD -- . && dvc checkout -q"  # as the README says
 DVC = [sys.executable, "-m", "dvc"]
 LITTLE = {"practice": {"train_people": 24, "eval_people": 8}, "split": {"folds": 2}, "train": {"epochs": 1}}
 EARLY = {"data/dvc.yaml:practice", "index", "split", "explore", "detect", "crop", "cut_out", "transplant"}
@@ -37,6 +38,7 @@ def clone(home: Path) -> Path:
     for section, values in LITTLE.items():
         params[section] |= values
     params["tasks"]["age"]["epochs"] = 1
+    params["explain"]["photos"] = 6
     (home / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     (home / "data/manual/practice/boxes.csv").write_text("photo,x0,y0,x1,y1,note\n")
     for words in (["init", "-q"], ["config", "user.email", "a@b.c"], ["config", "user.name", "a"], ["add", "."]):
@@ -45,17 +47,29 @@ def clone(home: Path) -> Path:
     return home
 
 
-def stages_run(told: str) -> set[str]:
-    return set(re.findall(r"Running stage '([^']+)'", told))
+def stages_run(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
 
 
 @pytest.fixture(scope="module")
 def road(tmp_path_factory) -> Path:
+    """A finished run in a clone."""
     home = clone(tmp_path_factory.mktemp("road") / "clone")
     assert stages_run(run(home, *DVC, "repro")) > EARLY
     run(home, "git", "add", ".")
     run(home, "git", "commit", "-qm", "first run")
     return home
+
+
+def go_back(home: Path) -> None:
+    run(home, "bash", "-c", BACK)
+    assert run(home, *DVC, "status", "-q") == ""
+
+
+def computed(output: str) -> dict[str, int]:
+    """How many rows (photos, folds ...) the stages with a memo computed, where they ran."""
+    parts = [part for part in output.split("Running stage ")[1:] if " computed, " in part]
+    return {part.split("'")[1]: int(re.search(r"([\d,]+) computed", part)[1].replace(",", "")) for part in parts}
 
 
 def test_the_submission_is_in_the_competitions_form(road):
@@ -66,50 +80,119 @@ def test_the_submission_is_in_the_competitions_form(road):
     assert sent["ans"].between(0, 17).all() and sent["ans"].dtype.kind == "i"
 
 
-def test_a_second_repro_runs_no_stage(road):
+def test_a_second_repro_runs_no_stage_and_status_is_clean(road):
     assert stages_run(run(road, *DVC, "repro")) == set()
-    assert run(road, *DVC, "status", "dvc.yaml").strip().endswith("up to date.")
+    assert run(road, *DVC, "status").strip().endswith("up to date.")
+
+
+def test_after_a_run_git_shows_results_only(road):
+    """What a run changed is in the commit after it: metrics, lock files and what DVC told git to ignore."""
+    changed = run(road, "git", "show", "--name-only", "--format=", "HEAD").split()
+    results = ("dvc.lock", "data/dvc.lock", "metrics/", ".gitignore", "data/.gitignore", "data/raw/.gitignore",
+               "data/second/.gitignore", "data/predictions/.gitignore", "models/classifiers/.gitignore")  # fmt: skip
+    assert not [name for name in changed if not name.startswith(results) and not name.endswith(".gitignore")]
 
 
 def test_two_clones_answer_alike(road, tmp_path):
     other = clone(tmp_path / "clone")
     run(other, *DVC, "repro")
-    for name in ("data/submission.csv", "data/photos.csv", "data/folds.csv", "data/boxes.csv", "metrics/ensemble.json"):
+    for name in ("data/submission.csv", "data/photos.csv", "data/folds.csv", "data/boxes.csv", "metrics/scores.json"):
         assert (other / name).read_bytes() == (road / name).read_bytes(), name
 
 
-def test_an_experiment_with_the_shared_recipe_retrains_the_three_tasks_and_nothing_before(road):
+def test_an_experiment_with_the_shared_recipe_retrains_the_three_tasks_and_going_back_computes_nothing(road):
     ran = stages_run(run(road, *DVC, "exp", "run", "-S", "train.lr=0.001"))
-    assert {"train@mask-plain", "train@gender-plain", "train@age-plain", "ensemble"} <= ran
+    assert {"resolve", "train@mask-plain", "train@gender-plain", "train@age-plain", "ensemble"} <= ran
     assert not ran & EARLY
-    run(road, "git", "checkout", "-q", ".")
-    run(road, *DVC, "checkout", "-q")
+    assert stages_run(run(road, *DVC, "exp", "run", "-S", "train.lr=0.004")) == set()
+    go_back(road)
 
 
-def test_an_experiment_with_one_task_retrains_that_task_alone(road):
-    ran = stages_run(run(road, *DVC, "exp", "run", "-S", "tasks.age.epochs=2"))
+def test_an_experiment_with_one_task_retrains_that_task_alone_and_changes_one_line(road):
+    ran = stages_run(run(road, *DVC, "exp", "run", "-n", "longer", "-S", "tasks.age.epochs=2"))
     assert "train@age-plain" in ran
-    assert not ran & {"train@mask-plain", "train@gender-plain", "detect", "crop", "cut_out", "split"}
-    run(road, "git", "checkout", "-q", ".")
-    run(road, *DVC, "checkout", "-q")
+    assert not ran & {"train@mask-plain", "train@gender-plain", "detect", "crop", "cut_out", "split", "index"}
+    go_back(road)
+    run(road, *DVC, "exp", "apply", "longer")
+    assert "1 insertion(+), 1 deletion(-)" in run(road, "git", "diff", "--stat", "HEAD", "--", "params.yaml")
+    go_back(road)
 
 
-def test_a_corrected_label_changes_no_picture_and_only_the_task_it_touches(road):
+def test_another_threshold_does_not_run_the_detector_again(road):
+    output = run(road, *DVC, "exp", "run", "-S", "detect.threshold=0.31")
+    assert "detect" in stages_run(output) and computed(output)["detect"] == 0
+    assert not any(name.startswith("train") for name in stages_run(output))
+    go_back(road)
+
+
+def test_faces_in_the_report_and_the_comparison_of_detectors_rerun_nothing_long(road):
+    assert stages_run(run(road, *DVC, "exp", "run", "-S", "report.faces=true")) == {"report"}
+    assert stages_run(run(road, *DVC, "exp", "run", "-S", "compare_detectors.side=320")) == {"report"}
+    go_back(road)
+
+
+def test_a_corrected_gender_trains_gender_again_where_it_is_learnt_and_nothing_else(road):
     photos = pd.read_csv(road / "data/photos.csv", dtype=str)
     person = photos.loc[photos["gender"] == "male", "person"].iloc[0]
+    folds = (road / "data/folds.csv").read_bytes()
     labels = road / "data/manual/practice/labels.csv"
-    before = labels.read_text()
-    labels.write_text(before + f"{person},,gender,female,1,test,\n")
-    pictures = [path.read_bytes() for path in sorted((road / "data/crops").glob("*"))]
-    told = run(road, *DVC, "repro", "crop")
-    assert not stages_run(told) & {"data/dvc.yaml:practice"}
-    assert [path.read_bytes() for path in sorted((road / "data/crops").glob("*"))] == pictures
-    assert pd.read_csv(road / "data/photos.csv", dtype=str).query("person == @person")["gender"].unique() == ["female"]
-    labels.write_text(before)
-    run(road, *DVC, "repro", "crop")
+    labels.write_text(labels.read_text() + f"{person},,gender,female,1,test,\n")
+    output = run(road, *DVC, "repro")
+    assert (road / "data/folds.csv").read_bytes() == folds
+    rows = computed(output)
+    assert rows["train@gender-plain"] == 1  # of two folds, the one that holds the person out stays
+    assert {name for name, count in rows.items() if count} <= {"train@gender-plain", "predict@gender-plain", "explain"}
+    go_back(road)
+
+
+def test_a_corrected_box_recuts_one_face(road):
+    photo = pd.read_csv(road / "data/photos.csv", dtype=str).query("split == 'train'")["photo"].iloc[0]
+    boxes = road / "data/manual/practice/boxes.csv"
+    boxes.write_text(boxes.read_text() + f"{photo},100,100,250,300,test\n")
+    rows = computed(run(road, *DVC, "repro", "cut_out"))
+    assert (rows["crop"], rows["cut_out"]) == (1, 1)
+    go_back(road)
+
+
+def test_a_comment_in_the_code_computes_nothing(road):
+    source = road / "src/visage/runtime/memo.py"
+    source.write_text(source.read_text() + "# a comment\n")
+    assert set(computed(run(road, *DVC, "repro")).values()) == {0}
+    go_back(road)
 
 
 def test_a_run_in_a_copy_of_the_project_finds_its_data(road):
-    told = run(road, *DVC, "exp", "run", "--temp", "-S", "ensemble.seed=5")
-    assert "Ran experiment" in told
-    assert not stages_run(told) & {"detect", "train@age-plain"}
+    output = run(road, *DVC, "exp", "run", "--temp", "-S", "ensemble.seed=5")
+    assert "Ran experiment" in output
+    assert not stages_run(output) & {"detect", "train@age-plain"}
+
+
+def test_a_teammate_pulls_and_has_nothing_to_do(road, tmp_path):
+    """Push with the run cache, a fresh clone, pull: nothing to run, and no known experiment either."""
+    run(road, *DVC, "exp", "run", "-S", "ensemble.rule=argmax")
+    go_back(road)
+    run(road, *DVC, "remote", "add", "-f", "-d", "store", str(tmp_path / "store"))
+    run(road, "git", "add", ".dvc/config")
+    run(road, "git", "commit", "-qm", "a remote")
+    run(road, *DVC, "push", "-q", "--run-cache")
+    run(tmp_path, "git", "clone", "-q", str(road), "mate")
+    mate = tmp_path / "mate"
+    run(mate, *DVC, "pull", "-q", "--run-cache")
+    assert stages_run(run(mate, *DVC, "repro")) == set()
+    assert stages_run(run(mate, *DVC, "exp", "run", "-S", "ensemble.rule=argmax")) == set()
+
+
+WITHOUT_TORCH = ("index", "split", "explore", "detect", "crop", "cut_out", "transplant", "pseudo", "ensemble", "submit",
+                 "audit", "score", "report")  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", WITHOUT_TORCH)
+def test_a_stage_that_does_not_learn_runs_without_torch(road, stage):
+    cmd = yaml.safe_load((road / "dvc.yaml").read_text())["stages"][stage]["cmd"].replace("${data.name}", "practice")
+    words = cmd.split()[1:]
+    code = (
+        f"import runpy, sys; sys.argv = {words}; sys.path.insert(0, 'stages'); "
+        f"runpy.run_path({words[0]!r}, run_name='__main__'); assert 'torch' not in sys.modules"
+    )
+    run(road, sys.executable, "-c", code)
+    run(road, *DVC, "checkout", "-q", "--force")  # the page of the report tells how long stages took
