@@ -9,6 +9,7 @@ from visage.ensemble.decision_rule import bootstrap_gains
 from visage.ensemble.evaluation import build_answer_sets, evaluate, plot_tables, round_numbers
 from visage.ensemble.fitting import fit_ensemble
 from visage.formats.tasks import joint_codes
+from visage.scores import calibration_error, precision_recall
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,9 @@ def test_the_scores_are_those_of_the_cross_fitted_answers(population, result, sc
 
 def test_the_joint_loss_and_confidence_are_those_of_the_joint_probability(population, result):
     _, examples = population
-    *_, joint = build_answer_sets(result, examples)
+    mask, *_, joint = build_answer_sets(result, examples)
     a, b, c = result.held_out
+    assert mask.right.tolist() == (a.argmax(1) == examples.truth[0]).tolist()
     probabilities = np.einsum("pi,pj,pk->pijk", a, b, c).reshape(len(a), -1)
     truth = joint_codes(examples.truth, COMPETITION)
     assert joint.loss == pytest.approx(-np.log(probabilities[np.arange(len(truth)), truth]))
@@ -63,6 +65,7 @@ def test_the_ways_of_blending_are_compared_cross_fitted(population, scores):
     for way in ("fitted", "mean", "best"):
         p = cross_fit_blend(predictions[2].held_out, truth, examples.folds, way)
         assert blend["log_loss"][way] == pytest.approx(metrics.log_loss(truth, p), abs=1e-6)
+        assert blend["ece"][way] == pytest.approx(calibration_error(p.max(1), p.argmax(1) == truth), abs=1e-6)
 
 
 def test_raw_is_the_final_weights_without_the_temperature(population, result, scores):
@@ -131,7 +134,9 @@ def test_there_are_curves_of_every_class_and_bins_of_all_photos(population, resu
     tables = plot_tables(result, examples)
     kinds = {f"{kind}/{name}" for kind in ("confusion", "reliability") for name in ("mask", "gender", "age", "joint")}
     assert set(tables) == kinds | {f"precision_recall/{task.name}" for task in COMPETITION}
-    assert set(tables["precision_recall/age"]["class"]) == set(AGE.classes)
+    for i, name in enumerate(AGE.classes):
+        curve = tables["precision_recall/age"].query("`class` == @name")[["recall", "precision", "threshold"]]
+        assert np.array_equal(curve, precision_recall(result.held_out[2][:, i], examples.truth[2] == i))
     assert tables["reliability/joint"]["photos"].sum() == len(examples.train_photos)
     assert tables["confusion/joint"]["photos"].sum() == len(examples.train_photos)
 
