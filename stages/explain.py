@@ -23,7 +23,7 @@ from visage.runtime.stage import run
 
 def main(
     photos: Path, tasks: Path, folds: Path, crops: Path, mattes: Path, models: Path,
-    single: Path, plots: Path, metrics: Path,
+    single: Path, metrics: Path, plots: Path,
 ) -> None:  # fmt: skip
     params, table, people = load(ExplainParams, "explain"), read_photos(photos), read_folds(folds)
     task_list, device, scores = read_tasks(tasks), select_device(), {}

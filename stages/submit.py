@@ -3,7 +3,14 @@
 import json
 from pathlib import Path
 
-from visage.ensemble.submission import compare_counts, fill_form, read_form, score_key, write_submission
+from visage.ensemble.submission import (
+    NOTHING_TO_ANSWER,
+    compare_counts,
+    fill_form,
+    read_form,
+    score_key,
+    write_submission,
+)
 from visage.formats.tables import read_answers, read_photos
 from visage.formats.tasks import read_tasks
 from visage.runtime.stage import run
@@ -16,6 +23,9 @@ def main(answers: Path, photos: Path, tasks_file: Path, raw: Path, submission: P
     scores = score_key(raw, rows, tasks)
     write_submission(submission, rows)
     key.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    if rows.empty:
+        print(NOTHING_TO_ANSWER)
+        return
     print(compare_counts(rows, table, tasks))
     print(f"joint macro F1 on the key: {scores['joint']['macro_f1']:.4f}" if "joint" in scores else scores["reason"])
 

@@ -4,7 +4,14 @@ import pytest
 from sklearn.metrics import f1_score
 
 from tests.drawn_members import COMPETITION, GENDER
-from visage.ensemble.submission import compare_counts, fill_form, read_form, score_key, write_submission
+from visage.ensemble.submission import (
+    NOTHING_TO_ANSWER,
+    compare_counts,
+    fill_form,
+    read_form,
+    score_key,
+    write_submission,
+)
 from visage.formats.tasks import joint_codes
 
 
@@ -168,3 +175,8 @@ def test_a_key_that_does_not_fit_is_refused(text, tmp_path):
     with pytest.raises(ValueError) as error:
         score_key(tmp_path, fill(*make_answers()), COMPETITION)
     assert str(error.value) == f"{tmp_path}/answers.csv: {KEYS[text]} Mend the key, or go without it."
+
+
+def test_a_set_without_photos_to_answer_says_so_instead_of_writing_a_header_alone(tmp_path):
+    write_submission(tmp_path / "submission.csv", pd.DataFrame({"photo": [], "ans": []}))
+    assert (tmp_path / "submission.csv").read_text() == NOTHING_TO_ANSWER + "\n"

@@ -12,6 +12,7 @@ from visage.runtime.files import replace_file
 from visage.runtime.problems import describe_problem, raise_problems
 from visage.scores import class_scores
 
+NOTHING_TO_ANSWER = "This set has no photos to answer: there is nothing to submit."
 FORM_FILE, KEY_FILE, TEST_IMAGES = "eval/info.csv", "answers.csv", "eval/images/"
 
 
@@ -65,9 +66,15 @@ def check_answers(answers: pd.DataFrame, form_photos: pd.Series, tasks: Sequence
 
 
 def write_submission(path: Path, submission: pd.DataFrame) -> None:
-    """Under a temporary name first: a half-written submission is never there to be sent."""
+    """Under a temporary name first: a half-written submission is never there to be sent.
+
+    Where there are no photos to answer, the file says so instead of looking like a submission.
+    """
     with replace_file(path) as part:
-        submission.to_csv(part, index=False, lineterminator="\n")
+        if submission.empty:
+            part.write_text(NOTHING_TO_ANSWER + "\n", encoding="utf-8")
+        else:
+            submission.to_csv(part, index=False, lineterminator="\n")
 
 
 def compare_counts(submission: pd.DataFrame, photos: pd.DataFrame, tasks: Sequence[Task]) -> str:

@@ -47,7 +47,7 @@ class RunResults:
     sheets: dict[str, bytes] = field(default_factory=dict)
     single_sheets: dict[str, bytes] = field(default_factory=dict)  # with single people
     transplant_sheets: dict[str, bytes] = field(default_factory=dict)
-    submission: int | None = None  # lines
+    submission: int | None = None  # answered photos
     key: dict[str, Any] | None = None
     params: str = ""  # the text of params.yaml
     revision: str = ""
@@ -80,7 +80,7 @@ def read_run_results(paths: Mapping[str, Path]) -> RunResults:
         sheets=read("sheets", read_pngs, {}),
         single_sheets=read("single_sheets", read_pngs, {}),
         transplant_sheets=read("transplant_sheets", read_pngs, {}),
-        submission=read("submission", lambda path: len(read_text_table(path))),
+        submission=read("submission", lambda path: len(path.read_text(encoding="utf-8").splitlines()) - 1),
         key=read("key", read_json),
         params=read("params", lambda path: path.read_text(encoding="utf-8"), ""),
         revision=describe_revision(),
