@@ -134,9 +134,9 @@ def test_there_are_curves_of_every_class_and_bins_of_all_photos(population, resu
     tables = plot_tables(result, examples)
     kinds = {f"{kind}/{name}" for kind in ("confusion", "reliability") for name in ("mask", "gender", "age", "joint")}
     assert set(tables) == kinds | {f"precision_recall/{task.name}" for task in COMPETITION}
+    curves = tables["precision_recall/age"].set_index("class")
     for i, name in enumerate(AGE.classes):
-        curve = tables["precision_recall/age"].query("`class` == @name")[["recall", "precision", "threshold"]]
-        assert np.array_equal(curve, precision_recall(result.held_out[2][:, i], examples.truth[2] == i))
+        assert np.array_equal(curves.loc[name], precision_recall(result.held_out[2][:, i], examples.truth[2] == i))
     assert tables["reliability/joint"]["photos"].sum() == len(examples.train_photos)
     assert tables["confusion/joint"]["photos"].sum() == len(examples.train_photos)
 

@@ -7,13 +7,18 @@ import pandas as pd
 import pytest
 
 from tests.conftest import PROJECT
-from tests.drawn_members import COMPETITION, GENDER, draw_answers, draw_people
+from tests.drawn_members import COMPETITION, GENDER, MASK, draw_answers, draw_people
 from tests.planted import audit_scores, plant, with_mistakes
 from visage.ensemble.label_issues import (
     MAX_NOISE,
+    Evidence,
     build_person_evidence,
     calibrate,
     find_label_issues,
+    find_person_issues,
+    find_photo_issues,
+    find_swaps,
+    is_person_task,
     issue_probabilities,
     label_weights,
     nearest_legal_value,
@@ -143,8 +148,78 @@ def test_noise_is_bounded_whatever_the_models_predict():
     assert (np.diag(noise) >= 1 - MAX_NOISE).all()
 
 
+def test_noise_by_hand():
+    """Of 50 photos taken for class 0, 2 are labelled 1; every rate is drawn to the prior of one mistake in 100."""
+    labels = np.array([0] * 48 + [1] * 2 + [1] * 50)
+    predicted = np.array([0] * 50 + [1] * 50)
+    noise = noise_matrix(np.eye(2)[predicted], labels)
+    assert noise[1, 0] == pytest.approx((2 + 0.01 * 50 / 2) / (50 * 1.01))
+    assert noise[0, 1] == pytest.approx((0 + 0.01 * 50 / 2) / (50 * 1.01))
+    assert noise.sum(0) == pytest.approx([1, 1])
+
+
+def make_evidence(task, labels, probabilities, counts=None):
+    labels = np.array(labels)
+    names, counts = np.array([f"a/{i}.jpg" for i in range(len(labels))]), counts or [1] * len(labels)
+    return Evidence(task, names, labels, np.array(task.classes)[labels], np.array(probabilities), np.array(counts))
+
+
+def test_two_photos_of_a_person_that_look_like_each_others_label_are_a_swap():
+    """Odds of 9 and of 4 that one and the other are labelled wrong, and one mistake in 100: 0.36 to 1."""
+    evidence = make_evidence(MASK, [0, 1], [[0.1, 0.9, 0.0], [0.8, 0.2, 0.0]])
+    ((i, j, probability),) = find_swaps(evidence, np.array([1, 0]), np.array(["a", "a"]))
+    assert (i, j) == (0, 1) and probability == pytest.approx(0.36 / 1.36)
+
+
+def test_photos_of_two_people_are_no_swap():
+    evidence = make_evidence(MASK, [0, 1], [[0.1, 0.9, 0.0], [0.8, 0.2, 0.0]])
+    assert find_swaps(evidence, np.array([1, 0]), np.array(["a", "b"])) == []
+
+
+def test_two_photos_that_do_not_look_like_each_others_label_are_no_swap():
+    evidence = make_evidence(MASK, [0, 1], [[0.1, 0.9, 0.0], [0.0, 0.2, 0.8]])
+    assert find_swaps(evidence, np.array([1, 2]), np.array(["a", "a"])) == []
+
+
+def test_a_photo_is_in_one_swap_with_the_photo_that_is_clearest():
+    evidence = make_evidence(MASK, [0, 1, 1], [[0.1, 0.9, 0.0], [0.8, 0.2, 0.0], [0.9, 0.1, 0.0]])
+    assert [swap[:2] for swap in find_swaps(evidence, np.array([1, 0, 0]), np.array(["a"] * 3))] == [(0, 2)]
+
+
+def test_a_photo_that_is_part_of_a_swap_is_no_issue_of_its_own():
+    right = [[0.97, 0.02, 0.01], [0.02, 0.97, 0.01], [0.01, 0.02, 0.97]] * 20
+    wrong = [[0.05, 0.94, 0.01], [0.94, 0.05, 0.01], [0.1, 0.85, 0.05]]
+    evidence = make_evidence(MASK, [0, 1, 2] * 20 + [0, 1, 0], right + wrong)
+    issues = sorted(find_photo_issues(evidence, np.array(["b"] * 60 + ["a"] * 3)), key=lambda issue: issue.sort_key)
+    assert [(issue.kind, [row["photo"] for row in issue.corrections]) for issue in issues[:2]] == [
+        ("swap", ["a/60.jpg", "a/61.jpg"]),
+        ("photo", ["a/62.jpg"]),
+    ]
+    assert [row["value"] for issue in issues[:2] for row in issue.corrections] == ["incorrect", "worn", "incorrect"]
+    assert len(issues) == 62 and issues[1].probability > 0.3 > 0.05 > issues[2].probability
+    assert issues[0].corrections[0]["note"].endswith("(0.94, as 61.jpg the other way round)")
+
+
+def test_a_person_of_a_single_photo_is_an_issue_of_1_photo():
+    evidence = make_evidence(GENDER, [0, 1, 0], [[0.97, 0.03], [0.03, 0.97], [0.1, 0.9]], counts=[7, 7, 1])
+    notes = [issue.corrections[0]["note"] for issue in find_person_issues(evidence)]
+    assert notes[0] == "given male; models say female (0.03, 7 photos)"
+    assert notes[2] == "given male; models say female (0.90, 1 photo)"
+
+
+@pytest.mark.parametrize("mixed, expected", [(0, True), (1, True), (2, False)])
+def test_a_label_is_about_people_if_it_is_one_and_the_same_for_95_of_100(mixed, expected):
+    labels = [["male", "female"]] * mixed + [["male", "male"]] * (20 - mixed) + [["female"]] * 9
+    rows = [(person, label) for person, own in enumerate(labels) for label in own]
+    assert is_person_task(pd.DataFrame(rows, columns=["person", "gender"]), GENDER) == expected
+
+
+def test_without_people_of_several_photos_a_label_is_about_photos():
+    assert not is_person_task(pd.DataFrame({"person": ["a", "b"], "gender": ["male", "male"]}), GENDER)
+
+
 @pytest.mark.parametrize(
-    "given, target, value", [(25, 1, "30"), (58, 2, "60"), (70, 1, "59"), (45, 0, "29"), (20, 2, "60")]
+    "given, target, value", [(25, 1, "30"), (58, 2, "60"), (60, 1, "59"), (70, 1, "59"), (45, 0, "29"), (20, 2, "60")]
 )
 def test_a_suggested_number_is_the_nearest_of_its_class(given, target, value):
     assert nearest_legal_value(given, target, (30, 60)) == value

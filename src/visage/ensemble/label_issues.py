@@ -81,7 +81,7 @@ def find_label_issues(photos: pd.DataFrame, answers: pd.DataFrame, tasks: Sequen
 
 
 def find_task_issues(table: pd.DataFrame, task: Task) -> Iterator[LabelIssue]:
-    """All issues of one task, in no order."""
+    """Every label of one task, in no order: what is unlikely to be wrong goes to the end of the list."""
     if is_person_task(table, task):
         yield from find_person_issues(build_person_evidence(table, task))
     else:
@@ -90,8 +90,7 @@ def find_task_issues(table: pd.DataFrame, task: Task) -> Iterator[LabelIssue]:
 
 def find_person_issues(evidence: Evidence) -> Iterator[LabelIssue]:
     wrong, best = issue_probabilities(evidence)
-    for i in np.flatnonzero(best != evidence.labels):
-        count = evidence.photo_counts[i]
+    for i, count in enumerate(evidence.photo_counts):
         remark = f"{count} photo{'s' if count > 1 else ''}"
         yield LabelIssue(wrong[i], "person", [correction_row(evidence, i, best[i], remark, person=evidence.keys[i])])
 
@@ -107,9 +106,8 @@ def find_photo_issues(evidence: Evidence, people: np.ndarray) -> Iterator[LabelI
             for a, b in ((i, j), (j, i))
         ]
         yield LabelIssue(max(probability, wrong[i], wrong[j]), "swap", pair)
-    for i in np.flatnonzero(best != evidence.labels):
-        if i not in swapped:
-            yield LabelIssue(wrong[i], "photo", [correction_row(evidence, i, best[i], "", photo=keys[i])])
+    for i in set(range(len(keys))) - swapped:
+        yield LabelIssue(wrong[i], "photo", [correction_row(evidence, i, best[i], "", photo=keys[i])])
 
 
 def is_person_task(table: pd.DataFrame, task: Task) -> bool:
