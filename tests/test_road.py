@@ -1,5 +1,6 @@
 """The whole pipeline on a handful of drawn people: photos in, a checked submission out, and nothing done twice."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from tests.conftest import PROJECT
 
@@ -127,7 +129,7 @@ def test_another_threshold_does_not_run_the_detector_again(road):
 
 def test_faces_in_the_report_and_the_comparison_of_detectors_rerun_nothing_long(road):
     assert stages_run(run(road, *DVC, "exp", "run", "-S", "report.faces=true")) == {"report"}
-    assert stages_run(run(road, *DVC, "exp", "run", "-S", "compare_detectors.side=320")) == {"report"}
+    assert stages_run(run(road, *DVC, "exp", "run", "-S", "compare_detectors.side=320")) == set()
     go_back(road)
 
 
@@ -180,6 +182,44 @@ def test_a_teammate_pulls_and_has_nothing_to_do(road, tmp_path):
     run(mate, *DVC, "pull", "-q", "--run-cache")
     assert stages_run(run(mate, *DVC, "repro")) == set()
     assert stages_run(run(mate, *DVC, "exp", "run", "-S", "ensemble.rule=argmax")) == set()
+
+
+def rerun_rows() -> list[tuple[str, str]]:
+    """The first two columns of the table in docs/reruns.md."""
+    lines = (PROJECT / "docs/reruns.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return [(change, first) for change, first, *_ in rows[2:] if "the value before" not in change]
+
+
+def apply_change(home: Path, change: str) -> None:
+    """Make the change of a row: a parameter, a line in a table of corrections, or a comment in the code."""
+    [what] = re.findall("`(.+?)`", change) or [""]
+    if what.startswith("-S "):
+        apply_overrides(home / "params.yaml", [what.removeprefix("-S ")])
+    elif what.endswith(".csv"):
+        photo = pd.read_csv(home / "data/photos.csv", dtype=str).query("split == 'train'").iloc[0]
+        line = {"labels.csv": f"{photo['person']},,gender,other,1,,", "boxes.csv": f"{photo['photo']},100,100,250,300,"}
+        path = home / "data/manual/practice" / what
+        path.write_text(path.read_text() + line[what] + "\n")
+    elif what:
+        path = home / what
+        path.write_text(path.read_text() + "# a comment\n")
+
+
+@pytest.mark.parametrize(("change", "first"), rerun_rows())
+def test_the_table_of_reruns_is_what_dvc_says(road, change, first):
+    apply_change(road, change)
+    changed = json.loads(run(road, *DVC, "status", "--json"))
+    every = set(yaml.safe_load((road / "dvc.lock").read_text())["stages"])
+    expected = every | {"data/dvc.yaml:practice"} if first == "every stage" else set(filter(None, first.split(", ")))
+    direct = {name for name, reasons in changed.items() if not only_outputs(reasons)}
+    go_back(road)
+    assert direct == expected
+
+
+def only_outputs(reasons: list) -> bool:
+    """Whether a stage counts as changed only since an output of it, or of a stage before it, is not as recorded."""
+    return all(list(reason) == ["changed outs"] for reason in reasons)
 
 
 WITHOUT_TORCH = ("index", "split", "explore", "detect", "crop", "cut_out", "transplant", "pseudo", "ensemble", "submit",
