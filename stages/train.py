@@ -31,11 +31,11 @@ def main(recipe_file: Path, photos: Path, tasks: Path, folds: Path, *pictures_an
         Memo("train", code="visage.learning.cross_validation") as memo,
         Progress(f"train {task} {member}", len(dataset.folds) * recipe.epochs, "epochs") as progress,
     ):
-        seen: list[dict] = []
+        curve: list[dict] = []
 
         def show(row: dict) -> None:
-            seen.append(row)
-            write_curves(plots, seen)
+            curve.append(row)
+            write_curves(plots, curve)
             note = "fold {fold} {split} loss {loss:.3f} f1 {macro_f1:.3f}".format(**row)
             progress.update(int(row["split"] == "train"), note)
 
@@ -43,6 +43,7 @@ def main(recipe_file: Path, photos: Path, tasks: Path, folds: Path, *pictures_an
     write_curves(plots, rows)
     curves.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(curves, index=False, float_format="%.5g")
+    print(f"{memo}.")
 
 
 if __name__ == "__main__":
