@@ -1,4 +1,4 @@
-"""Rank the labels that the held-out models doubt; the rows can be pasted into labels.csv."""
+"""Rank the labels that the held-out models contradict; the rows can be pasted into labels.csv."""
 
 from pathlib import Path
 

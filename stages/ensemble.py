@@ -1,4 +1,4 @@
-"""Blend what the members predict, decide, and score the decisions on people that no model had seen."""
+"""Blend the members' predictions, decide, and score the answers on people that no model was trained on."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pick the eval photos that the first round is sure of, for a second round to learn from."""
+"""Label the test photos that the first round is sure of, for a second round to train on."""
 
 from pathlib import Path
 
