@@ -7,13 +7,16 @@ unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONHASHSEED := 0
 
-.PHONY: repro test lint bench lock
+.PHONY: repro test fast lint bench lock
 
 repro: $(READY)        ## photos in, submission.csv out
 	dvc repro
 
 test: $(READY)         ## every test that this machine can run
 	python -m pytest
+
+fast: $(READY)         ## the tests that take seconds, without whole pipelines and browsers
+	python -m pytest -m "not slow"
 
 lint: $(READY)
 	ruff check .

@@ -17,6 +17,8 @@ from PIL import Image
 from tests.conftest import PROJECT
 from visage.formats.shards import decode_image, read_shards
 
+pytestmark = pytest.mark.slow
+
 DVC = [sys.executable, "-m", "dvc"]
 
 

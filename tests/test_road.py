@@ -15,6 +15,8 @@ from dvc.utils.hydra import apply_overrides
 
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.slow
+
 BACK = "git checkout -q HEAD -- . && dvc checkout -q"  # as the README says
 DVC = [sys.executable, "-m", "dvc"]
 LITTLE = {"practice": {"train_people": 24, "eval_people": 8}, "split": {"folds": 2}, "train": {"epochs": 1}}

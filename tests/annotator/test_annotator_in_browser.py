@@ -20,6 +20,8 @@ from tests.test_repro import enter, repro, row_counts, small_project
 from visage.faces.boxes import choose_boxes, read_manual_boxes
 from visage.formats.columns import CORNERS, LANDMARKS
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"a/1.jpg": (384, 512), "a/2.jpg": (384, 512), "b/1.jpg": (1000, 700), "b/2.jpg": (200, 300)}
 
 

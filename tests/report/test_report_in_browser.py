@@ -14,6 +14,8 @@ from visage.report.page import render_page
 from visage.report.run_results import read_crops, read_run_results
 from visage.report.sections import worst_mistakes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:

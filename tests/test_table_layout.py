@@ -17,6 +17,8 @@ import yaml
 
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.slow
+
 SEXES, HAIRSTYLES, FACE_TYPES = ("man", "woman"), ("long", "short", "curly", "none"), ("oval", "round", "square")
 LABELS = {
     "sex": {"field": "sex", "classes": list(SEXES)},
