@@ -33,7 +33,19 @@ MEMBERS = {
     "small": {"backbone": "cnn"},
     "plain": {"backbone": "mlp"},
 }
-STAGES = ("index", "split", "detect", "crop", "cut_out", "transplant", "train", "predict", "ensemble", "submit")
+STAGES = (
+    "index",
+    "split",
+    "detect",
+    "crop",
+    "cut_out",
+    "transplant",
+    "resolve",
+    "train",
+    "predict",
+    "ensemble",
+    "submit",
+)
 
 
 def draw_portrait(sex: int, years: float, hair: int, face: int, rng: np.random.Generator) -> np.ndarray:
