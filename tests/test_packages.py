@@ -26,8 +26,8 @@ MAY_IMPORT = {
     "ensemble": "formats runtime scores",
     "explain": "networks formats runtime scores",
     "report": "formats runtime",
-    "annotator": "formats index runtime",
-    "cli": "annotator networks runtime",
+    "annotator": "formats runtime",
+    "cli": "annotator networks",
 }
 WITH_TORCH = {"networks", "learning", "inference", "explain"}
 

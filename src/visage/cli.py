@@ -62,10 +62,9 @@ def add_annotate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def annotate(args: argparse.Namespace) -> None:
     from visage.annotator.server import serve_until_interrupted
-    from visage.annotator.session import read_session
-    from visage.runtime.params import find_section, read_params
+    from visage.annotator.session import read_session, read_set_name
 
-    name = args.name or str(find_section(read_params(), "data")["name"])
+    name = args.name or read_set_name()
     root, manual = args.root or Path("data/raw") / name, args.manual or Path("data/manual") / name
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder; name the data set, such as practice, or its folder with --root.")

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from visage.formats.columns import CORRECTION_COLUMNS, MANUAL_BOX_COLUMNS
-from visage.index.layouts import is_folder_name
+from visage.runtime.params import check_name
 
 
 def adopt_folder(name: str, folder: Path, raw: Path, manual: Path) -> list[Path]:
     """Link the folder under its name and begin its corrections; what is there already stays. Returns what is new."""
-    if not is_folder_name(name):
-        raise ValueError(f"{name!r} should be a plain name such as holiday, the value of data.name in params.yaml.")
+    check_name(name, "the set")
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder of photos.")
     link, created = raw / name, []

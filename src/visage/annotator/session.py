@@ -14,6 +14,7 @@ from visage.formats.columns import CORNERS, CORRECTION_COLUMNS, MANUAL_BOX_COLUM
 from visage.formats.photos import read_photo
 from visage.formats.tables import read_text_table
 from visage.formats.tasks import Task, read_tasks
+from visage.runtime.params import find_section, read_params
 
 MAX_TEXT = 500  # characters of a note or a value
 MAX_CHANGES = 50  # in one request
@@ -129,6 +130,11 @@ def is_number(text: str, low: float, high: float) -> bool:
     except ValueError:
         return False
     return math.isfinite(number) and low <= number <= high
+
+
+def read_set_name() -> str:
+    """The data set that params.yaml names."""
+    return str(find_section(read_params(), "data")["name"])
 
 
 def read_session(name: str, root: Path, tables: Mapping[str, Path], manual: Path) -> Session:

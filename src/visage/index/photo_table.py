@@ -149,7 +149,7 @@ def describe_problems(problems: Sequence[Problem]) -> str:
 
 
 def count_classes(photos: pd.DataFrame, tasks: Sequence[Task], rejected: int, corrected: int) -> dict:
-    """What is in the table, for `dvc metrics diff`."""
+    """`metrics/photos.json`: what is in the table."""
     train = photos[photos["split"] == "train"]
     classes = {task.name: {name: int((train[task.name] == name).sum()) for name in task.classes} for task in tasks}
     return {

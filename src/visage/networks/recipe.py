@@ -16,7 +16,7 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class TrainParams(Params):
-    """`train`, then `members.<member>`, then `tasks.<task>`; what each key means stands beside it in params.yaml."""
+    """`train`, then the member that a member is `like`, the member, the task; params.yaml says what each key means."""
 
     # the pictures
     height: Count
