@@ -21,7 +21,11 @@ def test_what_is_there_already_stays(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "folder", "sentence"),
-    [("../x", "mine", "a name is small letters"), ("x", "gone", "is not a folder"), ("taken", "mine", "another folder")],
+    [
+        ("../x", "mine", "a name is small letters"),
+        ("x", "gone", "is not a folder"),
+        ("taken", "mine", "another folder"),
+    ],
 )
 def test_what_cannot_be_adopted_is_told(tmp_path, name, folder, sentence):
     (tmp_path / "mine").mkdir()
