@@ -188,7 +188,7 @@ def test_a_killed_stage_goes_on_where_it_was_and_the_result_is_the_same(build_pr
 def test_a_killed_dvc_takes_its_stage_with_it(build_project):
     home = build_project(1)
     (home / "stages/sleep.py").write_text(
-        "import os, pathlib, time\nfrom visage.stage import run\n"
+        "import os, pathlib, time\nfrom visage.runtime.stage import run\n"
         "def main(): pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(60)\n"
         "if __name__ == '__main__': run(main)\n"
     )

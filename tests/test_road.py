@@ -19,7 +19,8 @@ pytestmark = pytest.mark.slow
 
 BACK = "git checkout -q HEAD -- . && dvc checkout -q"  # as the README says
 DVC = [sys.executable, "-m", "dvc"]
-LITTLE = {"practice": {"train_people": 24, "eval_people": 8}, "split": {"folds": 2}, "train": {"epochs": 1}}
+SMALL = ["practice.train_people=24", "practice.eval_people=8", "split.folds=2", "train.epochs=1", "tasks.age.epochs=1",
+         "explain.photos=6"]  # fmt: skip
 EARLY = {"data/dvc.yaml:practice", "index", "split", "explore", "detect", "crop", "cut_out", "transplant"}
 
 
@@ -38,12 +39,7 @@ def clone(home: Path) -> Path:
         if (PROJECT / name).is_file() and name != "dvc.lock":
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, home / name)
-    params = yaml.safe_load((home / "params.yaml").read_text())
-    for section, values in LITTLE.items():
-        params[section] |= values
-    params["tasks"]["age"]["epochs"] = 1
-    params["explain"]["photos"] = 6
-    (home / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    apply_overrides(home / "params.yaml", SMALL)
     (home / "data/manual/practice/boxes.csv").write_text("photo,x0,y0,x1,y1,note\n")
     for words in (["init", "-q"], ["config", "user.email", "a@b.c"], ["config", "user.name", "a"], ["add", "."]):
         run(home, "git", *words)
