@@ -36,7 +36,7 @@ def clone(home: Path) -> Path:
     """The project as git holds it, with less to do; nothing of this machine's runs comes along."""
     files = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, files.split("\0")):
-        if (PROJECT / name).is_file() and name != "dvc.lock":
+        if (PROJECT / name).is_file() and not name.endswith("dvc.lock"):
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, home / name)
     apply_overrides(home / "params.yaml", SMALL)
