@@ -4,6 +4,6 @@ import os
 
 # A thread that waits for the others looks out for a moment (some ten microseconds) and then sleeps. By default it looks
 # out for milliseconds, and where a machine is shared a training step then takes ten times as long; if it slept at once,
-# a step would take half as long again. It has to be said before torch is first imported.
+# a step would take half as long again. It has to be set before torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")

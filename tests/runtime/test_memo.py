@@ -18,6 +18,7 @@ def test_what_is_remembered_is_recalled_by_another_process_later(tmp_path):
 
 def test_the_parts_of_a_digest_cannot_run_into_each_other():
     assert digest("ab", "c") != digest("a", "bc")
+    assert digest(b"ab", b"c") != digest(b"a", b"bc")
     assert digest("a") == digest("a")
     assert digest({"x": 1, "y": 2}) == digest({"y": 2, "x": 1})
 
