@@ -1,4 +1,4 @@
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from pydantic import Field
@@ -13,6 +13,7 @@ class Bread(Params):
     seeds: tuple[str, ...] = ()
     note: str | None = None
     salted: bool = True
+    shares: dict[str, dict[str, Annotated[float, Field(gt=0, le=1)]]] = Field(default={})
     renamed: ClassVar = {"weight": "grams"}
 
 
@@ -49,7 +50,11 @@ def test_a_later_section_overrides_an_earlier_one(tmp_path):
         ("bread: {grams: 5, hours: -1, flour: rye}", "hours is -1, and should be 0 (off) or more."),
         ("bread: {grams: 5, hours: .nan, flour: rye}", "hours is nan, and should be a finite number."),
         ("bread: {weight: 5, hours: 2, flour: rye}", "'weight' is now called 'grams'."),
-        ("bread: {grams: 5, hours: 2, flour: rye, seeds: [1]}", "seeds is 1, and should be a list of text."),
+        ("bread: {grams: 5, hours: 2, flour: rye, seeds: [1]}", "seeds[0] is 1, and should be text."),
+        (
+            "bread: {grams: 5, hours: 2, flour: rye, shares: {a: {b: 2.0}}}",
+            "shares.a.b is 2.0, and should be above 0 and up",
+        ),
         ("breads: {}", "there is no section 'bread'. Did you mean 'breads'?"),
         ("bread: 3", "bread should be a section with keys, and is 3."),
         ("- 1", "should hold named sections, and holds list."),

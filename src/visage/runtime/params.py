@@ -108,33 +108,53 @@ def suggest(name: Any, legal: Iterable[Any]) -> str:
 def describe_errors(error: ValidationError, model: type[Params]) -> list[str]:
     """A sentence for each problem; of a value that could have been several types, one sentence."""
     sentences: dict[str, str] = {}
-    for one in error.errors():
-        name = str(one["loc"][0]) if one["loc"] else ""
-        sentences.setdefault(f"{name}{one['type'] if not name else ''}", describe_error(one, name, model))
+    for details in error.errors():
+        name = locate(model, details["loc"])[0] if details["loc"] else details["type"]
+        sentences.setdefault(name, describe_error(details, model))
     return sorted(line for sentence in sentences.values() for line in sentence.splitlines())
 
 
-def describe_error(error: dict[str, Any], name: str, model: type[Params]) -> str:
-    kind, value = error["type"], error["input"]
-    if kind == "missing":
+def locate(model: type[Params], loc: tuple[int | str, ...]) -> tuple[str, Any, list[Any]]:
+    """Of a place in the values: its name (`fill[2]`, `classes.age.<30`), its type, and what else is asked of it."""
+    name = str(loc[0])
+    if name not in model.model_fields:
+        return name, None, []
+    annotation, metadata = model.model_fields[name].annotation, list(model.model_fields[name].metadata)
+    for part in loc[1:]:
+        origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+        if origin is tuple:
+            name, annotation = f"{name}[{part}]", args[0]
+        elif origin is dict:
+            name, annotation = f"{name}.{part}", args[1]
+        else:  # which of several types was tried
+            break
+        metadata = []
+        if typing.get_origin(annotation) is typing.Annotated:
+            annotation, *fields = typing.get_args(annotation)
+            metadata = [mark for field in fields for mark in field.metadata]
+    return name, annotation, metadata
+
+
+def describe_error(error: dict[str, Any], model: type[Params]) -> str:
+    """The sentence for one of pydantic's errors."""
+    if error["type"] == "value_error":  # from a validator of ours, which has written the sentence
+        return str(error["ctx"]["error"])
+    name, annotation, metadata = locate(model, error["loc"])
+    if error["type"] == "missing":
         return f"missing key {name!r}."
-    if kind == "extra_forbidden":
+    if error["type"] == "extra_forbidden":
         if name in model.renamed:
             return f"{name!r} is now called {model.renamed[name]!r}."
         return f"unknown key {name!r}.{suggest(name, model.model_fields)}"
-    if kind == "value_error":  # from a validator of ours, which has written the sentence
-        return str(error["ctx"]["error"])
-    return describe_value(name, to_lists(value), kind, error.get("ctx", {}), model)
+    return describe_value(name, to_lists(error["input"]), error["type"], annotation, metadata)
 
 
-def describe_value(name: str, value: Any, kind: str, bounds: dict[str, Any], model: type[Params]) -> str:
+def describe_value(name: str, value: Any, kind: str, annotation: Any, metadata: list[Any]) -> str:
     """What is wrong with one value: out of bounds, none of the legal words, or of another type."""
-    limits = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
-    if kind in limits:
-        return f"{name} is {value!r}, and should be {describe_bounds(name, model, bounds)}."
+    if kind.startswith(("greater_than", "less_than")):
+        return f"{name} is {value!r}, and should be {describe_bounds(metadata)}."
     if kind == "finite_number":
         return f"{name} is {value}, and should be a finite number."
-    annotation = model.model_fields[name].annotation
     if typing.get_origin(annotation) is Literal:
         return f"{name} is {value!r}.{suggest(value, typing.get_args(annotation))}"
     advice = ""
@@ -143,16 +163,15 @@ def describe_value(name: str, value: Any, kind: str, bounds: dict[str, Any], mod
     return f"{name} is {value!r}, and should be {type_name(annotation)}{advice}."
 
 
-def describe_bounds(name: str, model: type[Params], broken: dict[str, Any]) -> str:
-    """All bounds of a field in words, such as 'from 0 to 1'; the broken one alone where the field is a list."""
-    marks = {mark: getattr(one, mark) for one in model.model_fields[name].metadata for mark in ("gt", "ge", "lt", "le")
-             if getattr(one, mark, None) is not None} or broken  # fmt: skip
+def describe_bounds(metadata: list[Any]) -> str:
+    """All bounds of a field in words, such as 'from 0 to 1'."""
     words = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
-    if set(marks) == {"ge"}:
-        return f"{marks['ge']:g}{' (off)' if marks['ge'] == 0 else ''} or more"
-    if set(marks) == {"ge", "le"}:
-        return f"from {marks['ge']:g} to {marks['le']:g}"
-    return " and ".join(f"{words[mark]} {marks[mark]:g}" for mark in words if mark in marks)
+    bounds = {mark: getattr(one, mark) for one in metadata for mark in words if getattr(one, mark, None) is not None}
+    if set(bounds) == {"ge"}:
+        return f"{bounds['ge']:g}{' (off)' if bounds['ge'] == 0 else ''} or more"
+    if set(bounds) == {"ge", "le"}:
+        return f"from {bounds['ge']:g} to {bounds['le']:g}"
+    return " and ".join(f"{words[mark]} {bounds[mark]:g}" for mark in words if mark in bounds)
 
 
 def is_number(value: Any) -> bool:
