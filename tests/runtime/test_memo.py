@@ -54,6 +54,16 @@ def test_the_memo_keeps_what_was_used_last_when_it_grows_too_large(tmp_path):
         assert set(memo.recall(["old", "mid", "new"])) == {"old", "new"}
 
 
+def test_the_memo_keeps_what_fits_exactly_and_not_a_byte_more(tmp_path):
+    for limit, kept in ((200, {"a", "b"}), (199, {"b"})):
+        with Memo(f"bake{limit}", folder=tmp_path, limit=limit) as memo:
+            memo.remember({"a": b"x" * 100})
+            time.sleep(0.01)
+            memo.remember({"b": b"x" * 100})
+        with Memo(f"bake{limit}", folder=tmp_path) as memo:
+            assert set(memo.recall(["a", "b"])) == kept
+
+
 def write_until_killed(folder):
     with Memo("bake", folder=folder) as memo:
         for i in range(10**6):
@@ -84,10 +94,11 @@ def test_only_what_is_unknown_is_computed_and_the_order_stays(tmp_path):
 
     def run(items):
         with Memo("bake", folder=tmp_path) as memo:
-            return list(memo.map(compute, iter(items), key=lambda item: [item], chunk=2))
+            rows = list(memo.map(compute, iter(items), key=lambda item: [item], chunk=2))
+            return [row["item"] for row in rows], (memo.computed, memo.known)
 
-    assert [row["item"] for row in run("cab")] == ["c", "a", "b"]
-    assert [row["item"] for row in run("dbaec")] == ["d", "b", "a", "e", "c"]
+    assert run("cab") == (["c", "a", "b"], (3, 0))
+    assert run("dbaec") == (["d", "b", "a", "e", "c"], (2, 3))
     assert computed == ["c", "a", "b", "d", "e"]
 
 
@@ -175,6 +186,8 @@ def test_the_real_training_code_reaches_the_memo_the_shards_and_the_recipe():
 
 def test_the_memo_lies_in_the_cache_that_dvc_uses(project):
     assert cache_folder().resolve() == project / ".dvc/cache"
+    with Memo("bake") as memo:
+        assert memo.path.resolve() == project / ".dvc/cache/memo/bake.sqlite"
     (project / ".dvc/config.local").write_text("[cache]\n    dir = ../elsewhere\n")
     assert cache_folder().resolve() == project / "elsewhere"
     (project / ".dvc/config.local").write_text(f"[cache]\n    dir = {project}/there\n")
