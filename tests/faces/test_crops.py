@@ -1,8 +1,18 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from visage.faces.crops import CropParams, add_margin, crop_face, grow_to_aspect, make_crop_row
+from visage.faces.crops import (
+    CropParams,
+    add_margin,
+    crop_face,
+    crop_matrix,
+    grow_to_aspect,
+    make_crop_row,
+    shrink_to_aspect,
+)
 from visage.formats.columns import CORNERS, LANDMARKS
 from visage.formats.shards import decode_image
 
@@ -112,3 +122,57 @@ def test_the_row_of_a_crop_carries_its_region_and_landmarks(tmp_path):
 def test_a_parameter_that_makes_no_sense_gets_a_sentence(key, value):
     with pytest.raises(ValueError, match=f"{key} is"):
         PARAMS.replace(**{key: value})
+
+
+# ---- geometry, for any box and any parameters ----------------------------------------------------------------------
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines
+side = st.floats(0.5, 4000)
+boxes = st.tuples(st.floats(-500, 4000), st.floats(-500, 4000), side, side).map(
+    lambda corner: np.array([corner[0], corner[1], corner[0] + corner[2], corner[1] + corner[3]])
+)
+aspects = st.sampled_from([0.75, 1.0])
+
+
+def sides_of(box):
+    return box[2:] - box[:2]
+
+
+@UNHURRIED
+@given(boxes, aspects)
+def test_a_grown_box_holds_the_box_and_a_shrunk_one_lies_in_it_both_about_its_centre(box, aspect):
+    grown, shrunk = grow_to_aspect(box, aspect), shrink_to_aspect(box, aspect)
+    for region in (grown, shrunk):
+        width, height = sides_of(region)
+        assert width == pytest.approx(aspect * height, rel=1e-6)
+        assert (region[:2] + region[2:]) / 2 == pytest.approx((box[:2] + box[2:]) / 2, abs=1e-6)
+    assert (grown[:2] <= box[:2] + 1e-6).all() and (grown[2:] >= box[2:] - 1e-6).all()
+    assert (shrunk[:2] >= box[:2] - 1e-6).all() and (shrunk[2:] <= box[2:] + 1e-6).all()
+
+
+@UNHURRIED
+@given(boxes, st.floats(-180, 180), st.integers(16, 1024), st.sampled_from(["square", "portrait"]))
+def test_the_centre_of_the_region_is_the_centre_of_the_crop_at_any_angle(box, degrees, size, shape):
+    params = PARAMS.replace(size=size, shape=shape)
+    matrix = crop_matrix(grow_to_aspect(box, params.width / size), degrees, params)
+    centre = matrix[:, :2] @ ((box[:2] + box[2:]) / 2) + matrix[:, 2]
+    assert centre == pytest.approx([params.width / 2, size / 2], abs=1e-3)
+
+
+@settings(UNHURRIED, max_examples=40)
+@given(
+    st.floats(1, 170), st.floats(1, 230), st.floats(2, 120), st.floats(2, 120), st.floats(0, 3), st.integers(16, 200),
+    st.sampled_from(["square", "portrait"]), st.sampled_from(["grow", "letterbox", "stretch"]),
+)  # fmt: skip
+def test_every_crop_has_its_size_and_landmarks_land_where_the_region_says(
+    x, y, width, height, margin, size, shape, fit
+):
+    params = PARAMS.replace(size=size, shape=shape, margin=margin, fit=fit)
+    corner = face([x, y, x + width, y + height], np.array([[x, y], [x + width, y + height]]))
+    crop, region, points = crop_face(ramps(), corner, params)
+    assert crop.shape == (size, params.width, 3) and crop.dtype == np.uint8
+    scale = np.array([params.width, size]) / sides_of(region)
+    if fit == "letterbox":
+        scale = np.repeat(scale.min(), 2)
+    expected = (np.array([x, y]) - (region[:2] + region[2:]) / 2) * scale + np.array([params.width, size]) / 2
+    assert points[0] == pytest.approx(expected, abs=1e-6)

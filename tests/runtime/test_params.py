@@ -1,9 +1,12 @@
 from typing import Annotated, ClassVar, Literal
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import Field
 
-from visage.runtime.params import Params, load
+from visage.runtime.params import Params, load, validate
 
 
 class Bread(Params):
@@ -76,3 +79,45 @@ def test_all_problems_of_a_section_are_told_at_once(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"params\.yaml is missing; run from the folder that holds it"):
         load(Bread, "bread", path=tmp_path / "params.yaml")
+
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+LEGAL = {"grams": 500, "hours": 2.0, "flour": "rye"}
+
+
+@UNHURRIED
+@given(st.dictionaries(st.sampled_from([*Bread.model_fields, "weight", "Grams", ""]), values))
+def test_any_values_become_the_model_or_a_sentence_for_each_problem(changes):
+    try:
+        bread = validate(Bread, LEGAL | changes, "params.yaml: bread")
+    except ValueError as error:
+        assert all(line.startswith("params.yaml: bread: ") for line in str(error).split("\n"))
+    else:
+        assert 0 < bread.grams <= 9000 and bread.hours >= 0 and bread.flour in ("rye", "wheat")
+        assert type(bread.grams) is int and type(bread.salted) is bool
+
+
+breads = st.builds(
+    Bread,
+    grams=st.integers(1, 9000),
+    hours=st.floats(0, 1e6),
+    flour=st.sampled_from(["rye", "wheat"]),
+    seeds=st.lists(st.text(max_size=5), max_size=3).map(tuple),
+    note=st.none() | st.text(max_size=5),
+)
+
+
+@UNHURRIED
+@given(breads)
+def test_a_model_survives_yaml(bread):
+    plain = yaml.safe_load(yaml.safe_dump(to_lists_of(bread.model_dump())))
+    assert validate(Bread, plain, "x") == bread
+
+
+def to_lists_of(values: dict) -> dict:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
