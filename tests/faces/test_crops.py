@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visage.faces.crops import (
@@ -126,7 +126,6 @@ def test_a_parameter_that_makes_no_sense_gets_a_sentence(key, value):
 
 # ---- geometry, for any box and any parameters ----------------------------------------------------------------------
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines
 side = st.floats(0.5, 4000)
 boxes = st.tuples(st.floats(-500, 4000), st.floats(-500, 4000), side, side).map(
     lambda corner: np.array([corner[0], corner[1], corner[0] + corner[2], corner[1] + corner[3]])
@@ -138,7 +137,6 @@ def sides_of(box):
     return box[2:] - box[:2]
 
 
-@UNHURRIED
 @given(boxes, aspects)
 def test_a_grown_box_holds_the_box_and_a_shrunk_one_lies_in_it_both_about_its_centre(box, aspect):
     grown, shrunk = grow_to_aspect(box, aspect), shrink_to_aspect(box, aspect)
@@ -150,7 +148,6 @@ def test_a_grown_box_holds_the_box_and_a_shrunk_one_lies_in_it_both_about_its_ce
     assert (shrunk[:2] >= box[:2] - 1e-6).all() and (shrunk[2:] <= box[2:] + 1e-6).all()
 
 
-@UNHURRIED
 @given(boxes, st.floats(-180, 180), st.integers(16, 1024), st.sampled_from(["square", "portrait"]))
 def test_the_centre_of_the_region_is_the_centre_of_the_crop_at_any_angle(box, degrees, size, shape):
     params = PARAMS.replace(size=size, shape=shape)
@@ -159,7 +156,7 @@ def test_the_centre_of_the_region_is_the_centre_of_the_crop_at_any_angle(box, de
     assert centre == pytest.approx([params.width / 2, size / 2], abs=1e-3)
 
 
-@settings(UNHURRIED, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.floats(1, 170), st.floats(1, 230), st.floats(2, 120), st.floats(2, 120), st.floats(0, 3), st.integers(16, 200),
     st.sampled_from(["square", "portrait"]), st.sampled_from(["grow", "letterbox", "stretch"]),

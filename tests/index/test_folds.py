@@ -25,7 +25,7 @@ def populations(draw):
     return people, classes, SplitParams(folds=folds, seed=draw(st.integers(0, 9)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(populations())
 def test_nobody_is_in_two_folds_and_every_class_is_as_even_as_its_people_allow(population):
     people, classes, params = population
@@ -42,7 +42,7 @@ def test_nobody_is_in_two_folds_and_every_class_is_as_even_as_its_people_allow(p
     assert (counts.max(axis=1) - counts.min(axis=1)).max() <= 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(populations(), st.randoms(use_true_random=False))
 def test_the_order_of_the_listing_does_not_matter(population, random):
     people, classes, params = population

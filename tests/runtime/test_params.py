@@ -2,7 +2,7 @@ from typing import Annotated, ClassVar, Literal
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -81,7 +81,6 @@ def test_a_missing_file_is_named(tmp_path):
         load(Bread, "bread", path=tmp_path / "params.yaml")
 
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # busy machines
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -90,7 +89,6 @@ values = st.recursive(
 LEGAL = {"grams": 500, "hours": 2.0, "flour": "rye"}
 
 
-@UNHURRIED
 @given(st.dictionaries(st.sampled_from([*Bread.model_fields, "weight", "Grams", ""]), values))
 def test_any_values_become_the_model_or_a_sentence_for_each_problem(changes):
     try:
@@ -112,7 +110,6 @@ breads = st.builds(
 )
 
 
-@UNHURRIED
 @given(breads)
 def test_a_model_survives_yaml(bread):
     plain = yaml.safe_load(yaml.safe_dump(to_lists_of(bread.model_dump())))
