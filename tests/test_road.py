@@ -174,12 +174,15 @@ def test_a_teammate_pulls_and_has_nothing_to_do(road, tmp_path):
     run(road, *DVC, "remote", "add", "-f", "-d", "store", str(tmp_path / "store"))
     run(road, "git", "add", ".dvc/config")
     run(road, "git", "commit", "-qm", "a remote")
+    run(road, "git", "tag", "-a", "classifiers@v1.0.0", "-m", "first")
     run(road, *DVC, "push", "-q", "--run-cache")
     run(tmp_path, "git", "clone", "-q", str(road), "mate")
     mate = tmp_path / "mate"
     run(mate, *DVC, "pull", "-q", "--run-cache")
     assert stages_run(run(mate, *DVC, "repro")) == set()
     assert stages_run(run(mate, *DVC, "exp", "run", "-S", "ensemble.rule=argmax")) == set()
+    run(mate, *DVC, "artifacts", "get", ".", "classifiers", "-o", str(tmp_path / "networks"))
+    assert {path.name for path in (tmp_path / "networks").iterdir()} == {"mask-plain", "gender-plain", "age-plain"}
 
 
 def rerun_rows() -> list[tuple[str, str]]:
