@@ -47,6 +47,7 @@ def small_project(home: Path, photos: int) -> None:
     """The first stages, as a project of their own, with as many one-coloured photos as asked for."""
     for folder in ("stages", "src"):
         shutil.copytree(PROJECT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / ".dvcignore", home)  # a new __pycache__ is no change of a package
     shutil.copytree(PROJECT / "models/bundled", home / "models/bundled", ignore=shutil.ignore_patterns("*.yaml"))
     raw, manual = home / "data/raw/mini", home / "data/manual/mini"
     raw.mkdir(parents=True)
