@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ class CompareDetectorsParams(Params):
     side: int = Field(ge=0)  # px of the photo's longer side as a detector sees it; 0 = the photo's own size
     threshold: float = Field(gt=0, lt=1)  # least score of a face in precision, recall and counts
     min_score: float = Field(gt=0, lt=1)  # least score of a detection that average precision takes into account
+    renamed: ClassVar = {"least": "min_score"}
 
 
 def read_true_boxes(path: Path) -> tuple[pd.DataFrame, Path]:
