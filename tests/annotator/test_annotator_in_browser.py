@@ -135,7 +135,7 @@ class Tab:
         self.press(self.keys.ENTER)
 
     def saved(self) -> bool:
-        return wait_for(lambda: self.text("saved") == "saved", 10)
+        return wait_for(lambda: self.text("saved") == "saved", 30)
 
 
 def read_saved_boxes(home: Path) -> dict[str, list[float]]:
@@ -148,7 +148,7 @@ def read_saved_boxes(home: Path) -> dict[str, list[float]]:
 
 def wait_for_box(box: tuple[float, ...], photo: str, home: Path) -> bool:
     """Whether the file comes to hold that box, to within a pixel of the photo."""
-    return wait_for(lambda: np.abs(np.subtract(read_saved_boxes(home).get(photo, [np.inf] * 4), box)).max() <= 1, 10)
+    return wait_for(lambda: np.abs(np.subtract(read_saved_boxes(home).get(photo, [np.inf] * 4), box)).max() <= 1, 30)
 
 
 @pytest.mark.parametrize("zoom, box", [(0.5, (40, 60, 300, 420)), (1, (51, 33, 251, 403)), (3, (100, 120, 210, 260))])
@@ -266,7 +266,7 @@ def test_a_drawn_box_is_what_dvc_repro_crop_cuts_out(browser, tmp_path, monkeypa
     tab = Tab(browser, server.address)
     tab.run("fitted = false; scale(arguments[0])", 8)
     tab.drag((3, 2), (15, 18))
-    assert wait_for(lambda: "00000.png" in (home / "data/manual/mini/boxes.csv").read_text(), 10)
+    assert wait_for(lambda: "00000.png" in (home / "data/manual/mini/boxes.csv").read_text(), 30)
     server.kill()
     output = repro("crop")
     assert row_counts(output) == {"crop": (1, 3)} and "3 by whole, 1 by hand" in output
