@@ -1,6 +1,5 @@
 """`params.yaml`, read strictly: a section holds exactly the keys of its pydantic model, within their bounds."""
 
-import difflib
 import re
 import typing
 from collections.abc import Iterable
@@ -9,6 +8,8 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from visage.runtime.problems import suggest_nearest
 
 FILE = Path("params.yaml")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -100,9 +101,8 @@ def check_name(name: Any, what: str, reserved: Iterable[str] = ()) -> None:
 
 def suggest(name: Any, legal: Iterable[Any]) -> str:
     """' Did you mean ...?' for the closest legal name, or the list of all of them."""
-    legal = [str(one) for one in legal]
-    close = difflib.get_close_matches(str(name), legal, n=1)
-    return f" Did you mean {close[0]!r}?" if close else f" Legal: {', '.join(sorted(legal))}." if legal else ""
+    names = [str(one) for one in legal]
+    return suggest_nearest(str(name), names) or (f" Legal: {', '.join(sorted(names))}." if names else "")
 
 
 def describe_errors(error: ValidationError, model: type[Params]) -> list[str]:
