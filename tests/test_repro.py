@@ -116,8 +116,8 @@ def row_count(memo: Path) -> int:
     if not memo.exists():
         return 0
     with closing(sqlite3.connect(memo, timeout=60)) as base:
-        exists = base.execute("select count(*) from sqlite_master where name = 'memo'").fetchone()[0]
-        return base.execute("select count(*) from memo").fetchone()[0] if exists else 0
+        exists = base.execute("select count(*) from sqlite_master where name = 'rows'").fetchone()[0]
+        return base.execute("select count(*) from rows").fetchone()[0] if exists else 0
 
 
 def content(folder: Path) -> dict[str, bytes]:

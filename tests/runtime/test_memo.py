@@ -1,19 +1,6 @@
-import multiprocessing
-import os
-import signal
-import sqlite3
-import time
-
 import pytest
 
 from visage.runtime.memo import Memo, cache_folder, digest, imported_modules, pack, reachable, source_digest, unpack
-
-
-def test_what_is_remembered_is_recalled_by_another_process_later(tmp_path):
-    with Memo("bake", folder=tmp_path) as memo:
-        memo.remember({"a": b"bread", "b": b"cake"})
-    with Memo("bake", folder=tmp_path) as memo:
-        assert memo.recall(["b", "c", "a"]) == {"a": b"bread", "b": b"cake"}
 
 
 def test_the_parts_of_a_digest_cannot_run_into_each_other():
@@ -21,68 +8,6 @@ def test_the_parts_of_a_digest_cannot_run_into_each_other():
     assert digest(b"ab", b"c") != digest(b"a", b"bc")
     assert digest("a") == digest("a")
     assert digest({"x": 1, "y": 2}) == digest({"y": 2, "x": 1})
-
-
-def test_an_entry_that_rotted_is_not_believed(tmp_path):
-    with Memo("bake", folder=tmp_path) as memo:
-        memo.remember({"a": b"bread"})
-    base = sqlite3.connect(tmp_path / "bake.sqlite")
-    base.execute("update memo set value = x'00'")
-    base.commit()
-    base.close()
-    with Memo("bake", folder=tmp_path) as memo:
-        assert memo.recall(["a"]) == {}
-
-
-def test_a_torn_file_is_begun_anew(tmp_path):
-    (tmp_path / "bake.sqlite").write_bytes(b"not a data base at all" * 500)
-    with Memo("bake", folder=tmp_path) as memo:
-        assert memo.recall(["a"]) == {}
-        memo.remember({"a": b"bread"})
-        assert memo.recall(["a"]) == {"a": b"bread"}
-
-
-def test_the_memo_keeps_what_was_used_last_when_it_grows_too_large(tmp_path):
-    with Memo("bake", folder=tmp_path, limit=250) as memo:
-        memo.remember({"old": b"x" * 100})
-        memo.remember({"mid": b"x" * 100})
-        time.sleep(0.01)
-        memo.recall(["old"])
-        time.sleep(0.01)
-        memo.remember({"new": b"x" * 100})
-    with Memo("bake", folder=tmp_path) as memo:
-        assert set(memo.recall(["old", "mid", "new"])) == {"old", "new"}
-
-
-def test_the_memo_keeps_what_fits_exactly_and_not_a_byte_more(tmp_path):
-    for limit, kept in ((200, {"a", "b"}), (199, {"b"})):
-        with Memo(f"bake{limit}", folder=tmp_path, limit=limit) as memo:
-            memo.remember({"a": b"x" * 100})
-            time.sleep(0.01)
-            memo.remember({"b": b"x" * 100})
-        with Memo(f"bake{limit}", folder=tmp_path) as memo:
-            assert set(memo.recall(["a", "b"])) == kept
-
-
-def write_until_killed(folder):
-    with Memo("bake", folder=folder) as memo:
-        for i in range(10**6):
-            memo.remember({f"{i}": b"%d" % i * 100})
-
-
-def test_kill_9_loses_no_entry_that_was_written(tmp_path):
-    writer = multiprocessing.get_context("spawn").Process(target=write_until_killed, args=(tmp_path,))
-    writer.start()
-    for _ in range(400):
-        time.sleep(0.05)
-        if (tmp_path / "bake.sqlite-wal").exists() and (tmp_path / "bake.sqlite-wal").stat().st_size > 50_000:
-            break
-    os.kill(writer.pid, signal.SIGKILL)
-    writer.join()
-    with Memo("bake", folder=tmp_path) as memo:
-        known = memo.recall([f"{i}" for i in range(20)])
-    assert len(known) == 20
-    assert all(value == key.encode() * 100 for key, value in known.items())
 
 
 def test_only_what_is_unknown_is_computed_and_the_order_stays(tmp_path):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -86,3 +87,58 @@ def test_a_stage_that_does_not_learn_never_imports_torch(stage):
     code = f"import sys; sys.path.insert(0, 'stages'); import {stage}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT)
     assert done.stdout.strip() == "False", done.stderr
+
+
+ORPHAN = """import os, subprocess, sys, time
+way, *words = sys.argv[1:]
+subprocess.Popen(" ".join(words) if way == "shell" else words, shell=way == "shell")
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("way", ["shell", "direct"])
+def test_a_stage_whose_dvc_was_killed_while_it_imported_ends_at_once(bakery, way):
+    """The starter is gone long before the stage's slow import is over."""
+    script = bakery / "stages/bake.py"
+    script.write_text(BAKE.replace("from pathlib", "import time; time.sleep(1)\nfrom pathlib"))
+    (bakery / "starter.py").write_text(ORPHAN)
+    words = [sys.executable, "stages/bake.py", "flour.txt", "bread.txt"]
+    with (bakery / "said.txt").open("w") as said:
+        subprocess.run(
+            [sys.executable, "starter.py", way, *words], stderr=said, start_new_session=True,
+            env=os.environ | {"DVC_STAGE": "bake"}, check=True,
+        )  # fmt: skip
+    for _ in range(600):
+        if "is gone" in (bakery / "said.txt").read_text():
+            break
+        time.sleep(0.05)
+    assert "the `dvc` that started this stage is gone" in (bakery / "said.txt").read_text()
+    assert not (bakery / "bread.txt").exists()
+
+
+def test_a_stage_of_a_living_dvc_runs(bakery):
+    assert bake("flour.txt", "bread.txt", DVC_STAGE="bake").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise OSError(28, 'No space left on device', 'data/mattes')", ["disk is full", "data/mattes", "MB are free"]),
+        ("raise PermissionError(13, 'Permission denied', 'data/x')", ["data/x may not be read or written"]),
+        ("open('data/boxes.csv')", ["data/boxes.csv is missing", "dvc repro"]),
+        ("import os; os.symlink('loop', 'loop'); open('loop')", ["loop is a link that leads back to itself"]),
+        ("open('stages')", ["stages is a folder where a file was wanted"]),
+        ("raise KeyboardInterrupt", ["interrupted; what is finished is kept"]),
+        (
+            "import sqlite3; base = sqlite3.connect(':memory:'); base.execute('pragma max_page_count = 1');"
+            "base.execute('create table a (b)')",
+            ["disk is full", "memo"],
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence_and_no_trace(bakery, code, words):
+    script = BAKE.replace("    if not flour.exists():", f"    {code}\n    if not flour.exists():")
+    (bakery / "stages/bake.py").write_text(script)
+    done = bake("flour.txt", "bread.txt")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert all(word in done.stderr for word in words), done.stderr

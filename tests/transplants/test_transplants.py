@@ -497,7 +497,7 @@ def test_a_second_run_writes_the_same_bytes_with_or_without_the_memo(data: Stage
     data.make_transplants(PARAMS)
     assert read_files(data.root / "transplants") == first
     with Memo("transplant", folder=data.root / "memo") as memo:  # as after a kill: some rows are missing
-        memo.base.execute("delete from memo where rowid % 3 = 0")
+        memo.store.base.execute("delete from rows where rowid % 3 = 0")
     data.make_transplants(PARAMS)
     assert read_files(data.root / "transplants") == first
     (data.root / "memo").rename(data.root / "gone")

@@ -10,8 +10,6 @@ import functools
 import hashlib
 import json
 import os
-import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -21,12 +19,12 @@ from pydantic import BaseModel
 
 import visage
 from visage.runtime.parallel import map_threads
+from visage.runtime.store import Store
 
 Item = TypeVar("Item")
 Row = dict[str, Any]
 
 LIMIT = 8 * 2**30  # bytes a stage may keep; what was used longest ago goes first
-BATCH = 500  # digests in one query
 PACKAGE = Path(visage.__file__).parent
 
 
@@ -128,18 +126,7 @@ class Memo:
         self.inputs = digest(*inputs, source_digest(code) if code else "")
         self.path, self.limit = folder / f"{stage}.sqlite", limit
         self.known = self.computed = 0
-        try:
-            self.base = self.connect()
-        except sqlite3.DatabaseError:  # torn: start anew, it only costs time
-            self.path.unlink()
-            self.base = self.connect()
-
-    def connect(self) -> sqlite3.Connection:
-        base = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
-        base.execute("pragma journal_mode = wal")
-        base.execute("pragma synchronous = normal")
-        base.execute("create table if not exists memo (digest text primary key, value blob, sum blob, used real)")
-        return base
+        self.store = Store(self.path)
 
     def map(
         self,
@@ -157,47 +144,19 @@ class Memo:
         items = iter(items)
         while some := list(islice(items, chunk)):
             digests = list(map_threads(lambda item: digest(self.inputs, *key(item)), some))
-            known = {name: row for name, data in self.recall(digests).items() if (row := unpack(data)) is not None}
+            rows = {name: unpack(data) for name, data in self.store.recall(digests).items()}
+            known = {name: row for name, row in rows.items() if row is not None}
             new = {name: item for name, item in zip(digests, some, strict=True) if name not in known}
             computed = dict(zip(new, compute(list(new.values())), strict=True)) if new else {}
-            self.remember({name: pack(row) for name, row in computed.items()})
+            self.store.remember({name: pack(row) for name, row in computed.items()})
             self.computed, self.known = self.computed + len(computed), self.known + len(some) - len(computed)
             rows = known | computed
             yield from (rows[name] for name in digests)
 
-    def recall(self, digests: Iterable[str]) -> dict[str, bytes]:
-        """Those of the digests that are known, with their values."""
-        wanted, known = list(dict.fromkeys(digests)), {}
-        for start in range(0, len(wanted), BATCH):
-            some = wanted[start : start + BATCH]
-            marks = ",".join("?" * len(some))
-            rows = self.base.execute(f"select digest, value, sum from memo where digest in ({marks})", some).fetchall()
-            known |= {key: value for key, value, total in rows if total == hashlib.sha256(value).digest()}
-            self.base.execute(f"update memo set used = ? where digest in ({marks})", [time.time(), *some])
-        return known
-
-    def remember(self, rows: Mapping[str, bytes]) -> None:
-        """Keep these values; all of them are on disk when this returns, or none."""
-        now = time.time()
-        self.base.execute("begin immediate")
-        self.base.executemany(
-            "insert or replace into memo values (?, ?, ?, ?)",
-            [(key, value, hashlib.sha256(value).digest(), now) for key, value in rows.items()],
-        )
-        self.base.execute("commit")
-
     def close(self) -> None:
         """Forget what was used longest ago until the rest fits, and hand the file back."""
-        sizes = self.base.execute("select digest, length(value) from memo order by used desc, digest").fetchall()
-        total, gone = 0, []
-        for key, size in sizes:
-            total += size
-            if total > self.limit:
-                gone.append((key,))
-        if gone:
-            self.base.executemany("delete from memo where digest = ?", gone)
-            self.base.execute("vacuum")
-        self.base.close()
+        self.store.shrink(self.limit)
+        self.store.close()
 
     def __str__(self) -> str:
         return f"{self.computed:,} computed, {self.known:,} remembered from earlier runs"

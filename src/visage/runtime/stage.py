@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import sqlite3
 import sys
 import threading
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import yaml
 from filelock import AcquireReturnProxy, FileLock, Timeout
+
+from visage.runtime.refusals import describe_refusal
 
 LOCKS = Path(os.environ.get("DVC_ROOT", ".")) / ".dvc/tmp"
 SECONDS = LOCKS / "seconds"  # how long each stage took when it last ran, for the report
@@ -20,16 +23,20 @@ def run(main: Callable[..., None]) -> None:
     """Call a stage's `main` with the command line's words; what a person got wrong ends in a sentence, not a trace."""
     name = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
     if "DVC_STAGE" in os.environ:
+        if is_orphan():
+            sys.exit(f"{name}: the `dvc` that started this stage is gone.")
         threading.Thread(target=exit_with_parents, daemon=True).start()
     words = read_words(main, name)
     started = time.monotonic()
     with lock(name):
         try:
             main(*words)
-        except ValueError as error:
+        except (ValueError, OSError, sqlite3.Error) as error:
             if os.environ.get("VISAGE_TRACE"):
                 raise
-            sys.exit(f"\n{name}: {error}")
+            sys.exit(f"\n{name}: {error if isinstance(error, ValueError) else describe_refusal(error)}")
+        except KeyboardInterrupt:
+            sys.exit(f"\n{name}: interrupted; what is finished is kept.")
         (SECONDS / name.replace("/", "-")).write_text(f"{time.monotonic() - started:.1f}\n")
 
 
@@ -85,11 +92,35 @@ def exit_with_parents(every: float = 0.5) -> None:
     os._exit(1)
 
 
+def is_orphan() -> bool:
+    """Whether the starting `dvc` was killed while this stage was still importing: somebody else is the parent now.
+
+    Whoever adopts orphans (init, or the user's session manager) is in another session, or is process 1 and no `dvc`.
+    """
+    starter = os.getppid()
+    try:
+        if sys.argv[0] in command_line(starter):  # the shell in between
+            starter = parent_of(starter)
+        return os.getsid(starter) != os.getsid(0) or (starter == 1 and "dvc" not in command_line(1))
+    except ProcessLookupError:  # ended between two of these calls
+        return True
+    except (OSError, AttributeError):  # a system that does not tell
+        return False
+
+
 def ancestors() -> tuple[int, int]:
     """The parent's and the grandparent's process number (the latter 0 where the system does not tell)."""
     parent = os.getppid()
     try:
-        stat = Path(f"/proc/{parent}/stat").read_text()
+        return parent, parent_of(parent)
     except OSError:
         return parent, 0
-    return parent, int(stat.rpartition(")")[2].split()[1])
+
+
+def parent_of(process: int) -> int:
+    stat = Path(f"/proc/{process}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def command_line(process: int) -> str:
+    return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
