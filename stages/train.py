@@ -25,8 +25,8 @@ def main(recipe_file: Path, photos: Path, tasks: Path, folds: Path, *pictures_an
     pseudo_labels = read_text_table(pseudo[0]).astype({"fold": int}) if pseudo else None
     keys = [*table.loc[table["split"] == "train", "photo"], *(pseudo_labels["photo"] if pseudo else [])]
     images = read_images(crops, mattes, recipe.preprocessing, photos=keys)
-    transplant_images = read_transplant_images(transplants, recipe.preprocessing, own_tasks)
-    dataset = build_dataset(table, read_folds(folds), own_tasks, images, transplant_images, pseudo_labels)
+    grafts = read_transplant_images(transplants, recipe.preprocessing, own_tasks) if recipe.transplants else None
+    dataset = build_dataset(table, read_folds(folds), own_tasks, images, grafts, pseudo_labels)
     with (
         Memo("train", code="visage.learning.cross_validation") as memo,
         Progress(f"train {task} {member}", len(dataset.folds) * recipe.epochs, "epochs") as progress,

@@ -18,6 +18,7 @@ AGE = Task("age", ("<30", "30-59", ">=60"), "age", (30.0, 60.0))
 TASKS = (MASK, GENDER, AGE)
 PLAIN = {
     "height": 32, "width": 24, "trim": 0.0, "keep": "all", "fill": (0, 0, 0), "standardise": "fold",
+    "transplants": False,
     "backbone": "cnn", "weights": "none", "unfreeze": "all", "hidden": (), "dropout": 0.0, "joint": False,
     "head": "classes", "label_sigma": 3.0, "old_from": None,
     "focal": 0.0, "smoothing": 0.0, "class_weights": "none", "f1_weight": 0.0, "sampling": "shuffled",

@@ -4,8 +4,9 @@
 
 `data` is what the pipeline leaves after `cut_out` (photos.csv, tasks.json, folds.csv, crops, mattes); the YAML file
 names recipes: `base` is a member of params.yaml, and every other entry changes it or names another member; a list of
-such is blended. Finished rows stay in the file and are not computed again. The key of the photos to answer is read
-only with `--key`: once, when all is decided.
+such is blended. Finished rows stay in the file and are not computed again, and with `--predictions` neither is a
+member that is part of several blends. The key of the photos to answer is read only with `--key`: once, when all is
+decided.
 """
 
 import argparse
@@ -29,8 +30,8 @@ from visage.inference import predict
 from visage.learning.cross_validation import train_fold
 from visage.learning.dataset import build_dataset
 from visage.networks.images import ImageArray, Preprocessing, read_images
-from visage.networks.recipe import TrainParams
-from visage.runtime.memo import Memo
+from visage.networks.recipe import TrainParams, member_sections, merge_sections
+from visage.runtime.memo import Memo, digest
 from visage.runtime.parallel import select_device
 from visage.runtime.params import load, read_params, validate
 from visage.scores import macro_f1
@@ -87,6 +88,23 @@ class Learners:
                     yield from ((task, rows) for rows in tables)
 
 
+def recall_member(learners: Learners, member: dict[str, Any], seed: int, folder: Path) -> tuple[TaskPredictions, float]:
+    """A member's predictions of every task and the CPU seconds they took; from the folder, if they lie there."""
+    file = folder / f"{digest(member, seed)[:16]}.npz"
+    if not file.exists():
+        start = time.process_time()
+        predictions = learners.predict_member(member, seed)
+        arrays = {
+            f"{task} {kind}": values
+            for task, pair in predictions.items()
+            for kind, values in zip(("held_out", "test"), pair, strict=True)
+        }
+        np.savez(file, **arrays, seconds=time.process_time() - start)
+    stored = np.load(file)
+    tasks = [task.name for task in learners.tasks]
+    return {task: (stored[f"{task} held_out"], stored[f"{task} test"]) for task in tasks}, float(stored["seconds"])
+
+
 def score_members(
     examples: Examples, members: Sequence[TaskPredictions], params: EnsembleParams, key: Path | None
 ) -> dict[str, float]:
@@ -121,12 +139,13 @@ def score_on_key(examples: Examples, answers: Sequence[np.ndarray], key: Path) -
 
 def read_members(recipes: Path, weights: str | None) -> dict[str, list[dict[str, Any]]]:
     """Per entry of the YAML file the members that are blended, each as a whole recipe."""
-    entries, params = yaml.safe_load(recipes.read_text()), read_params(PROJECT / "params.yaml")
-    base = entries.pop("base")
+    entries, file = yaml.safe_load(recipes.read_text()), PROJECT / "params.yaml"
+    params, base = read_params(file), entries.pop("base")
 
     def complete(entry: str | dict) -> dict[str, Any]:
         name, changes = (entry, {}) if isinstance(entry, str) else (base, entry)
-        return params["train"] | params["members"][name] | changes | ({"weights": weights} if weights else {})
+        recipe, _ = merge_sections(params, ["train", *member_sections(params, name, file)], file)
+        return recipe.model_dump() | changes | ({"weights": weights} if weights else {})
 
     return {
         name: [complete(member) for member in (entry if isinstance(entry, list) else [entry])]
@@ -142,6 +161,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="these recipes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--tta", default="flip")
+    parser.add_argument("--predictions", type=Path, help="a folder that keeps them")
     parser.add_argument("--weights", help="in place of the base recipe's")
     parser.add_argument("--key", type=Path, help="answers.csv; read it once, when all is decided")
     args = parser.parse_args()
@@ -149,16 +169,13 @@ def main() -> None:
     params = load(EnsembleParams, "ensemble", path=PROJECT / "params.yaml")
     rows = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
     finished = {(row["recipe"], row["seed"]) for row in rows if "key joint" in row or not args.key}
-    predictions: dict[str, tuple[TaskPredictions, float]] = {}  # of a member and seed, with the CPU seconds they took
+    folder = args.predictions or Path(tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
     for seed, name in [(seed, name) for seed in args.seeds for name in args.only or recipes]:
         if (name, seed) in finished:
             continue
-        keys = [json.dumps([member, seed]) for member in recipes[name]]
-        for key, member in zip(keys, recipes[name], strict=True):
-            if key not in predictions:
-                start = time.process_time()
-                predictions[key] = learners.predict_member(member, seed), time.process_time() - start
-        members, seconds = zip(*(predictions[key] for key in keys), strict=True)
+        recalled = [recall_member(learners, member, seed, folder) for member in recipes[name]]
+        members, seconds = zip(*recalled, strict=True)
         scores = score_members(learners.examples, members, params, args.key)
         row = {"recipe": name, "seed": seed} | scores | {"CPU s": round(sum(seconds))}
         print(json.dumps(row), flush=True)

@@ -4,11 +4,12 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-from tests.drawn_people import MASK, PLAIN, TASKS, folds_of, people, write_crops
+from tests.drawn_people import MASK, PLAIN, TASKS, folds_of, people, write_crops, write_set
 from visage.formats.shards import write_shards
 from visage.formats.tasks import write_tasks
 from visage.networks.recipe import load_recipe, write_recipe
@@ -105,6 +106,25 @@ def test_a_pseudo_label_changes_only_the_fold_that_may_learn_from_it(project: Pa
     )
     after = train("mask", "pseudo.csv")
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, True]
+
+
+def write_transplant(colour: int) -> None:
+    """Of p00 and p01, whom fold 0 holds out, as a picture of one grey."""
+    labels = {"mask": "worn", "gender": "male", "age": ">=60", "age_value": 60.0}
+    columns = {"donor_person": "p00", "receiver_person": "p01", "fold": 0, "matte": b"", **labels}
+    pictures = {"transplant/0": np.full((32, 24, 3), colour, np.uint8)}
+    write_set(Path("transplants"), pictures, **{name: {"transplant/0": value} for name, value in columns.items()})
+
+
+def test_only_a_recipe_with_transplants_learns_from_them_and_not_in_the_fold_of_their_people(project: Path) -> None:
+    def checkpoints(colour: int, transplants: bool) -> list[bytes]:
+        write_params({"transplants": transplants})
+        write_transplant(colour)
+        return train("age")
+
+    assert checkpoints(10, False) == checkpoints(200, False)
+    pairs = zip(checkpoints(10, True), checkpoints(200, True), strict=True)
+    assert [dark == light for dark, light in pairs] == [True, False, False]
 
 
 @pytest.mark.parametrize(("backbone", "changes"), [("resnet50", {"unfreeze": 10}), ("mlp", {}), ("cnn", {})])

@@ -25,6 +25,7 @@ class TrainParams(Params):
     keep: Literal["all", "person", "face"]
     fill: tuple[int, int, int]
     standardise: Literal["fold", "imagenet"]
+    transplants: bool
     # the network
     backbone: str
     weights: str
