@@ -22,6 +22,7 @@ PLAIN = {
     "backbone": "cnn", "weights": "none", "unfreeze": "all", "hidden": (), "dropout": 0.0, "joint": False,
     "head": "classes", "label_sigma": 3.0, "old_from": None,
     "focal": 0.0, "smoothing": 0.0, "class_weights": "none", "f1_weight": 0.0, "sampling": "shuffled",
+    "agreement": 0.0,
     "flip": 0.0, "shift": 0.0, "scale": 0.0, "rotate": 0.0, "jitter": 0.0, "noise": 0.0, "blur": 0.0, "erase": 0.0,
     "mix_probability": 0.0, "mixup": 0.0, "cutmix": 0.0,
     "epochs": 1, "batch": 16, "optimizer": "adamw", "lr": 0.002, "backbone_lr_scale": 1.0, "weight_decay": 0.01,

@@ -36,13 +36,14 @@ def byte_pictures(count: int = 8, height: int = 32, width: int = 24) -> Tensor:
 
 def test_with_everything_off_pictures_stay_as_they_are() -> None:
     targets = [Targets(torch.eye(8))]
-    pictures, same_targets = augment(byte_pictures(), targets, recipe(), seeded())
+    pictures, same_targets = augment(byte_pictures(), targets, torch.arange(8), recipe(), seeded())
     assert torch.equal(pictures, float_pictures()) and same_targets is targets
 
 
 def test_the_same_seed_augments_in_the_same_way() -> None:
     first, second, other = (
-        augment(byte_pictures(), [Targets(torch.eye(8))], recipe(**EVERYTHING), seeded(s)) for s in (1, 1, 2)
+        augment(byte_pictures(), [Targets(torch.eye(8))], torch.arange(8), recipe(**EVERYTHING), seeded(s))
+        for s in (1, 1, 2)
     )
     assert torch.equal(first[0], second[0]) and torch.equal(first[1][0].classes, second[1][0].classes)
     assert not torch.equal(first[0], other[0])
@@ -114,7 +115,7 @@ def test_labels_are_mixed_as_much_as_pixels(kind: dict) -> None:
     """Picture i shows nothing but channel-mean i, so what a mixed picture holds can be read off its pixels."""
     plain = (F.one_hot(torch.arange(3)).byte() * 255)[:, :, None, None].repeat(20, 1, 32, 24)
     targets = [Targets(F.one_hot(torch.arange(3)).float().repeat(20, 1))]
-    out, [target] = augment(plain, targets, recipe(mix_probability=1.0, **kind), seeded())
+    out, [target] = augment(plain, targets, torch.arange(60), recipe(mix_probability=1.0, **kind), seeded())
     torch.testing.assert_close(out.mean((2, 3)), target.classes, atol=1e-5, rtol=0)
     assert (target.classes.amax(1) < 0.999).float().mean() > 0.3
 

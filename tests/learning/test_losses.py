@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.drawn_people import recipe
-from visage.learning.losses import build_targets, class_loss, class_weights, head_loss, soft_macro_f1
+from visage.learning.losses import build_targets, class_loss, class_weights, disagreement, head_loss, soft_macro_f1
 from visage.networks.network import Head
 from visage.scores import macro_f1
 
@@ -55,6 +55,14 @@ def test_a_picture_of_unknown_class_teaches_nothing() -> None:
     class_loss(logits, targets.classes, EVEN, every_term).backward()
     for gradient in (years.grad.abs().sum(1), logits.grad.abs().sum(1)):
         assert (gradient[::2] == 0).all() and (gradient[1::2] > 0).all()
+
+
+def test_photos_disagree_as_far_as_they_are_from_their_persons_mean() -> None:
+    probabilities = torch.tensor([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
+    mean = probabilities[:2].mean(0)
+    divergences = [(row * (row / mean).log()).sum() for row in probabilities[:2]]
+    expected = sum(divergences) / 3  # the third is a person's only photo
+    torch.testing.assert_close(disagreement(probabilities.log(), torch.tensor([4, 4, 9])), expected)
 
 
 def test_balanced_weights_make_every_class_count_alike() -> None:

@@ -11,7 +11,6 @@ from visage.learning.losses import build_targets
 from visage.learning.optim import EMA, BestCheckpoint, warmup_cosine
 from visage.learning.training import (
     TrainingData,
-    epoch_batches,
     evaluate,
     fit,
     frozen_features,
@@ -38,7 +37,8 @@ def random_data(height: int = 32, width: int = 24, count: int = COUNT, seed: int
     mask, values = torch.randint(0, 3, (count,), generator=generator), torch.rand(count, generator=generator) * 40 + 20
     age = (values >= 40).long()
     targets = [build_targets(mask, values, CLASSES, 3), build_targets(age, values, YEARS, 3)]
-    return TrainingData(pixels, torch.arange(count), HEADS, [mask, age], targets)
+    people = torch.arange(count) // 2
+    return TrainingData(pixels, torch.arange(count), people, HEADS, [mask, age], targets)
 
 
 def build(recipe: TrainParams, seed: int = 1) -> Network:
@@ -76,7 +76,8 @@ def test_every_family_memorises_sixteen_pictures(family: str, lr: float, epochs:
 
 @pytest.mark.parametrize("kind", [
     {"smoothing": 0.1}, {"focal": 2.0}, {"class_weights": "balanced"}, {"class_weights": "effective"},
-    {"f1_weight": 0.5}, {"sampling": "balanced"}, {"ema": 0.9}, {"optimizer": "sgd", "lr": 0.05}, {"clip": 1.0},
+    {"f1_weight": 0.5}, {"sampling": "balanced"}, {"sampling": "people"}, {"agreement": 0.5}, {"ema": 0.9},
+    {"optimizer": "sgd", "lr": 0.05}, {"clip": 1.0},
 ])  # fmt: skip
 def test_every_loss_and_schedule_memorises_sixteen_pictures(kind: dict) -> None:
     data = random_data()
@@ -105,6 +106,21 @@ def test_scoring_held_out_people_does_not_change_the_weights() -> None:
     pairs = zip(unscored.state_dict().values(), scored.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     assert [row["epoch"] for row in curve if row["split"] == "held_out"] == [2, 3]
+
+
+def test_agreement_is_asked_of_heads_about_the_person_alone() -> None:
+    data = random_data()
+    by_photo, by_person = torch.arange(COUNT) % 3, (torch.arange(COUNT) // 2) % 3
+    data = replace(data, heads=[CLASSES], targets=data.targets[:1])
+
+    def weights(codes: torch.Tensor, agreement: float) -> torch.Tensor:
+        torch.manual_seed(1)
+        network, changed = build_network(recipe(), [CLASSES]), recipe(agreement=agreement, sampling="people")
+        list(fit(network, replace(data, codes=[codes]), torch.arange(COUNT), changed, seed=1))
+        return network.heads[0][1].weight
+
+    assert torch.equal(weights(by_photo, 0.0), weights(by_photo, 5.0))
+    assert not torch.equal(weights(by_person, 0.0), weights(by_person, 5.0))
 
 
 @pytest.mark.parametrize("lr", [1e6, 30.0])
@@ -154,21 +170,6 @@ def test_the_scale_of_frozen_features_does_not_matter() -> None:
         torch.testing.assert_close(a, b, atol=1e-2, rtol=1e-2)
     whole = build_network(recipe(), HEADS).train()
     assert not torch.allclose(whole.apply_heads(features)[0], whole.apply_heads(scaled)[0], atol=1e-2)
-
-
-def test_balanced_sampling_shows_rare_classes_as_often() -> None:
-    codes = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
-    data = TrainingData(torch.zeros(1000, 3, 1, 1, dtype=torch.uint8), torch.arange(1000), [CLASSES], [codes], [])
-    batches = epoch_batches(data, torch.arange(1000), recipe(sampling="balanced"), torch.Generator().manual_seed(0))
-    assert torch.bincount(codes[batches.flatten()]).min() > 270 and batches.shape == (1000 // 16, 16)
-
-
-@pytest.mark.parametrize(("count", "shape"), [(23, (4, 5)), (3, (1, 3))])
-def test_an_epoch_shows_every_picture_at_most_once_and_drops_less_than_a_batch(count: int, shape: tuple) -> None:
-    batches = epoch_batches(
-        random_data(count=count), torch.arange(count), recipe(batch=5), torch.Generator().manual_seed(0)
-    )
-    assert batches.shape == shape and len(batches.unique()) == batches.numel()
 
 
 def test_the_rate_rises_then_falls_along_a_cosine() -> None:

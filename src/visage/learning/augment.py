@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from visage.learning.losses import Targets
+from visage.learning.sampling import choose_partners
 from visage.networks.recipe import TrainParams
 from visage.networks.tensors import to_float
 
@@ -14,10 +15,10 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def augment(
-    pictures: Tensor, targets: list[Targets], recipe: TrainParams, generator: Generator
+    pictures: Tensor, targets: list[Targets], people: Tensor, recipe: TrainParams, generator: Generator
 ) -> tuple[Tensor, list[Targets]]:
     """A batch (bytes, N x 3 x H x W, in random order) after every augmentation that the recipe switches on, as floats
-    from 0 to 1; and its targets."""
+    from 0 to 1; and its targets. `people` numbers the persons of the pictures, N."""
     pictures = transform(pictures, recipe, generator)
     if recipe.jitter:
         pictures = jitter_colours(pictures, recipe.jitter, generator)
@@ -28,7 +29,7 @@ def augment(
     if recipe.erase:
         pictures = random_erase(pictures, recipe.erase, generator)
     if recipe.mix_probability and (recipe.mixup or recipe.cutmix):
-        pictures, targets = mix_images(pictures, targets, recipe, generator)
+        pictures, targets = mix_images(pictures, targets, people, recipe, generator)
     return pictures, targets
 
 
@@ -125,11 +126,12 @@ def random_erase(pictures: Tensor, share: float, generator: Generator) -> Tensor
 
 
 def mix_images(
-    pictures: Tensor, targets: list[Targets], recipe: TrainParams, generator: Generator
+    pictures: Tensor, targets: list[Targets], people: Tensor, recipe: TrainParams, generator: Generator
 ) -> tuple[Tensor, list[Targets]]:
-    """`mix_probability` of the pictures with a partner: by mixup or CutMix, as often as their strengths say."""
+    """`mix_probability` of the pictures with one of another person: by mixup or CutMix, as often as their strengths
+    say."""
     count, _, height, width = pictures.shape
-    order = torch.randperm(count, generator=generator, device=generator.device)
+    order = choose_partners(people, generator)
     mixes = sample_uniform(count, 0, 1, generator) < recipe.mix_probability
     cuts = torch.zeros_like(mixes)
     if recipe.cutmix:

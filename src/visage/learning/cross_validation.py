@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -170,7 +171,13 @@ def build_training_data(
     pixels = to_device(dataset.images.pixels, device)
     indices = torch.from_numpy(dataset.rows["picture"].to_numpy(copy=True)).to(device)
     features = cached_features(dataset, network, pixels, recipe) if recipe.unfreeze == "head" else None
-    return TrainingData(pixels, indices, list(heads), true_codes, targets, features)
+    return TrainingData(pixels, indices, number_people(dataset).to(device), list(heads), true_codes, targets, features)
+
+
+def number_people(dataset: FoldDataset) -> Tensor:
+    """A number for the person of each row. A transplant is a person of its own: its labels are of two people."""
+    rows = dataset.rows
+    return torch.from_numpy(pd.factorize(rows["person"].where(rows["donor"] == "", rows["photo"]))[0])
 
 
 def cached_features(dataset: FoldDataset, network: Network, pixels: Tensor, recipe: TrainParams) -> Tensor:

@@ -60,6 +60,17 @@ def class_loss(logits: Tensor, targets: Tensor, weights: Tensor, recipe: TrainPa
     return (1 - recipe.f1_weight) * loss + recipe.f1_weight * (1 - soft_macro_f1(log_probs.exp(), targets))
 
 
+def disagreement(logits: Tensor, people: Tensor) -> Tensor:
+    """How far photos (N x classes) are from the mean of their person's photos in the batch: mean KL divergence, nats.
+
+    `people` numbers the persons, N. A person's only photo agrees with itself.
+    """
+    log_probs = logits.log_softmax(1)
+    probabilities, same_person = log_probs.exp(), (people[:, None] == people).float()
+    means = same_person @ probabilities / same_person.sum(1, keepdim=True)
+    return (probabilities * (log_probs - means.clamp_min(1e-9).log())).sum(1).mean()
+
+
 def soft_macro_f1(probabilities: Tensor, targets: Tensor) -> Tensor:
     """Macro F1 with probabilities for counts, over the classes that the batch holds; unknown rows do not count."""
     probabilities = probabilities * targets.sum(1, keepdim=True)

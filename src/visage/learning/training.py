@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from time import perf_counter
 from typing import Any
 
@@ -9,8 +10,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from visage.learning.augment import augment, flip_count
-from visage.learning.losses import Targets, class_weights, head_loss
+from visage.learning.losses import Targets, class_weights, disagreement, head_loss
 from visage.learning.optim import EMA, BestCheckpoint, ScheduledOptimizer
+from visage.learning.sampling import about_person, epoch_batches
 from visage.networks.network import Head, Network
 from visage.networks.recipe import TrainParams
 from visage.networks.tensors import autocast, gather, to_float
@@ -21,7 +23,7 @@ MAX_LOSS = 100.0  # no loss of ours begins above 10
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Pictures (uint8, P x 3 x H x W), and for each of N rows the index of its picture.
+    """Pictures (uint8, P x 3 x H x W), and for each of N rows the index of its picture and the number of its person.
 
     Per head: the true class code of each row (-1: unknown), and the targets of training. For a frozen backbone,
     `features` (P x views x width; views: as it is, mirrored) were computed once and stand in for the pictures.
@@ -29,6 +31,7 @@ class TrainingData:
 
     pixels: Tensor
     picture_indices: Tensor
+    people: Tensor
     heads: list[Head]
     codes: list[Tensor]
     targets: list[Targets]
@@ -61,12 +64,13 @@ def fit(
         class_weights(codes[rows], len(head.classes), recipe.class_weights)
         for codes, head in zip(data.codes, data.heads, strict=True)
     ]
+    person_heads = [recipe.agreement > 0 and about_person(codes[rows], data.people[rows]) for codes in data.codes]
     best, epochs_without_gain = BestCheckpoint(recipe.early_stop), 0
     for epoch in range(1, recipe.epochs + 1):
         network.train()
         start = perf_counter()
-        batches = epoch_batches(data, rows, recipe, generator)
-        loss, f1 = train_epoch(model, data, batches, weights, recipe, optimizer, ema, generator)
+        batches = epoch_batches(data.codes, data.people, rows, recipe, generator)
+        loss, f1 = train_epoch(model, data, batches, weights, person_heads, recipe, optimizer, ema, generator)
         if not loss < MAX_LOSS:
             raise ValueError(
                 f"the loss is {loss:.3g} after epoch {epoch} at learning rate {optimizer.lr:.2g}; lower train.lr."
@@ -89,6 +93,7 @@ def train_epoch(
     data: TrainingData,
     batches: Tensor,
     weights: list[Tensor],
+    person_heads: list[bool],
     recipe: TrainParams,
     optimizer: ScheduledOptimizer,
     ema: EMA,
@@ -96,13 +101,16 @@ def train_epoch(
 ) -> tuple[float, float]:
     """One optimizer step per batch (rows); returns the mean loss and the macro F1 of the augmented pictures.
 
-    `weights` are per head those of its classes; the loss is summed over heads.
+    `weights` are per head those of its classes; the loss is summed over heads. In `person_heads` it also counts how far
+    a person's photos disagree.
     """
     losses, predictions = [], []
     for rows in batches:
         outputs, targets = forward_batch(model, data, rows, recipe, generator)
         parts = zip(outputs, targets, data.heads, weights, strict=True)
         loss = sum(head_loss(output, target, head, weight, recipe) for output, target, head, weight in parts)
+        for output, head in zip(compress(outputs, person_heads), compress(data.heads, person_heads), strict=True):
+            loss = loss + recipe.agreement * disagreement(head.class_logits(output), data.people[rows])
         optimizer.step(loss)
         ema.update()
         losses.append(loss.detach())
@@ -135,21 +143,6 @@ def init_batchnorm(network: Network, data: TrainingData, rows: Tensor, recipe: T
         layer.momentum = 0.1
 
 
-def epoch_batches(data: TrainingData, rows: Tensor, recipe: TrainParams, generator: Generator) -> Tensor:
-    """An epoch's rows in random order, batches x batch size; `balanced` samples every joint class as often.
-
-    What is left over for less than a batch is left out.
-    """
-    if recipe.sampling == "balanced":
-        codes = torch.stack([codes[rows] for codes in data.codes], 1)
-        _, joint_code, counts = codes.unique(dim=0, return_inverse=True, return_counts=True)
-        order = torch.multinomial(1 / counts[joint_code].float(), len(rows), replacement=True, generator=generator)
-    else:
-        order = torch.randperm(len(rows), generator=generator, device=generator.device)
-    size = min(recipe.batch, len(rows))
-    return rows[order[: len(rows) // size * size]].view(-1, size)
-
-
 def forward_batch(
     model: nn.Module, data: TrainingData, rows: Tensor, recipe: TrainParams, generator: Generator
 ) -> tuple[list[Tensor], list[Targets]]:
@@ -162,7 +155,8 @@ def forward_batch(
         with autocast(rows.device, recipe.precision):
             return model.apply_heads(features), targets
     with torch.no_grad():
-        pictures, targets = augment(gather(data.pixels, indices), targets, recipe, generator)
+        pictures = gather(data.pixels, indices)
+        pictures, targets = augment(pictures, targets, data.people[rows], recipe, generator)
     with autocast(rows.device, recipe.precision):
         return model(pictures), targets
 

@@ -41,7 +41,8 @@ class TrainParams(Params):
     smoothing: Share
     class_weights: Literal["none", "balanced", "effective"]
     f1_weight: Share
-    sampling: Literal["shuffled", "balanced"]
+    sampling: Literal["shuffled", "balanced", "people"]
+    agreement: NotNegative
     # augmentation
     flip: Share
     shift: Share
@@ -97,6 +98,8 @@ class TrainParams(Params):
             problems.append(
                 "early_stop needs validation_share, the share of training people to score on, such as 0.15."
             )
+        if self.agreement and self.mix_probability:
+            problems.append("agreement compares whole photos of a person; set mix_probability to 0 with it.")
         if problems:
             raise ValueError("\n".join(problems))
         return self
