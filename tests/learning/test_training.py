@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.conftest import PROJECT
 from tests.drawn_people import recipe
 from visage.learning.losses import build_targets
 from visage.learning.optim import EMA, BestCheckpoint, warmup_cosine
@@ -18,7 +19,7 @@ from visage.learning.training import (
     predict_codes,
 )
 from visage.networks.network import Head, Network, build_network
-from visage.networks.recipe import TrainParams
+from visage.networks.recipe import TrainParams, load_recipe
 from visage.networks.tensors import autocast, gather, to_float
 
 CLASSES = Head("mask", ("worn", "incorrect", "not worn"))
@@ -72,6 +73,19 @@ def test_every_family_memorises_sixteen_pictures(family: str, lr: float, epochs:
     data = random_data(side, side)
     network, rows = train(recipe(backbone=family, lr=lr, epochs=epochs, height=side, width=side), data)
     assert rows[-1]["macro_f1"] == 1 and accuracy(network, data) == 1
+
+
+@pytest.mark.parametrize("member", ["resnet50", "efficientnet_b0", "vit_b_16", "convnext_tiny"])
+def test_members_for_a_gpu_take_a_step_on_a_processor_too(member: str) -> None:
+    changes = {"weights": "none", "height": 64, "width": 64, "batch": 4, "epochs": 1, "eval_every": 0}
+    member_recipe, data = (
+        load_recipe("mask", member, PROJECT / "params.yaml").replace(**changes),
+        random_data(64, 64, 4),
+    )
+    before = next(build(member_recipe).backbone.parameters())
+    network, rows = train(member_recipe, data)
+    assert [math.isfinite(row["loss"]) for row in rows] == [True]
+    assert not torch.equal(before, next(network.backbone.parameters()))  # the gradient reached the first layer
 
 
 @pytest.mark.parametrize("kind", [
