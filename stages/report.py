@@ -18,16 +18,17 @@ PROVENANCE = {  # shown, but no inputs: they do not make the page out of date
 
 
 def main(
-    photos: Path, tasks: Path, missed: Path, crops: Path, mattes: Path, transplants: Path, transplant_sheets: Path,
-    curves: Path, answers: Path, scores: Path, plots: Path, submission: Path, key: Path, label_issues: Path,
-    attention: Path, sheets: Path, single_sheets: Path, page: Path,
+    photos: Path, tasks: Path, missed: Path, crops: Path, crop_sheets: Path, mattes: Path, transplants: Path,
+    transplant_sheets: Path, curves: Path, answers: Path, scores: Path, plots: Path, submission: Path, key: Path,
+    label_issues: Path, attention: Path, sheets: Path, single_sheets: Path, page: Path,
 ) -> None:  # fmt: skip
     inputs = dict(locals())  # by the names that read_run_results knows
     params, results = load(ReportParams, "report"), read_run_results(inputs | PROVENANCE)
-    if params.faces and crops.is_dir():
-        results = dataclasses.replace(results, crops=read_crops(crops, set(worst_mistakes(results)["photo"])))
     name = find_section(read_params(), "data")["name"]
-    page.write_text(render_page(results, name, faces=params.faces), encoding="utf-8")
+    faces = params.allow_faces(name)
+    if faces and crops.is_dir():
+        results = dataclasses.replace(results, crops=read_crops(crops, set(worst_mistakes(results)["photo"])))
+    page.write_text(render_page(results, name, faces=faces), encoding="utf-8")
 
 
 if __name__ == "__main__":

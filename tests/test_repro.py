@@ -154,7 +154,7 @@ def test_every_crop_shows_its_own_photo_even_when_the_boxes_are_shuffled(build_p
     repro("detect")
     lines = (home / "data/boxes.csv").read_text().splitlines()
     (home / "data/boxes.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
-    args = ["data/raw/mini", "data/photos.csv", "data/boxes.csv", "data/manual/mini/boxes.csv", "data/crops"]
+    args = ["data/raw/mini", "data/photos.csv", "data/boxes.csv", "data/manual/mini/boxes.csv", "data/crops", "sheets"]
     subprocess.run([sys.executable, "stages/crop.py", *args], check=True, capture_output=True)
     seen = 0
     for table in read_shards(home / "data/crops", ["photo", "image"]):

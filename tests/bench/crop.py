@@ -41,7 +41,7 @@ def figures() -> dict[str, dict]:
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
             write_photos(home, count)
-            words = ["raw", "photos.csv", "boxes.csv", "manual.csv", "crops"]
+            words = ["raw", "photos.csv", "boxes.csv", "manual.csv", "crops", "sheets"]
             costs[count] = run(str(PROJECT / "stages/crop.py"), *words, cwd=home)
     few, many = costs[FEW], costs[MANY]
     rate = (MANY - FEW) / (many.wall - few.wall)

@@ -4,20 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visage.faces.crops import (
-    CropParams,
-    add_margin,
-    crop_face,
-    crop_matrix,
-    grow_to_aspect,
-    make_crop_row,
-    shrink_to_aspect,
-)
+from visage.faces.crops import crop_face, crop_matrix, make_crop_row
+from visage.faces.regions import CropParams, add_margin, grow_to_aspect, shrink_to_aspect
 from visage.formats.columns import CORNERS, LANDMARKS
 from visage.formats.shards import decode_image
 
 PARAMS = CropParams(
-    enabled=True, size=64, shape="square", margin=0.0, align=False, fit="grow", missing="whole", quality=95
+    enabled=True, size=64, shape="square", margin=0.0, align=False, fit="grow", pad="blur", missing="whole", quality=95
 )
 
 
@@ -90,11 +83,38 @@ def test_letterboxing_pads_and_keeps_proportions_where_stretching_does_not():
     assert abs(int(stretched[32, 0, 0]) - 40) <= 1 and abs(int(stretched[32, 63, 0]) - 71) <= 1
 
 
-def test_a_crop_that_leaves_the_photo_repeats_its_border():
-    crop, region, _ = crop_face(ramps(), face([-20, -20, 44, 44]), PARAMS)
+@pytest.mark.parametrize("pad", ["reflect", "blur", "mean"])
+def test_what_lies_inside_the_photo_is_the_same_whatever_fills_the_rest(pad):
+    crop, region, _ = crop_face(ramps(), face([-20, -20, 44, 44]), PARAMS.replace(pad=pad))
     assert region.tolist() == [-20, -20, 44, 44]
-    assert (crop[:20, :20, :2] == 0).all()
-    assert abs(int(crop[63, 63, 0]) - 43) <= 1
+    assert np.abs(crop[20:, 20:, 0].astype(int) - np.arange(44)).max() <= 1
+
+
+def test_the_mean_fills_with_the_colour_of_the_photo():
+    image = ramps()
+    crop, _, _ = crop_face(image, face([-20, -20, 44, 44]), PARAMS.replace(pad="mean"))
+    assert (crop[:20] == image.mean((0, 1)).round()).all() and (crop[:, :20] == crop[0, 0]).all()
+
+
+def test_a_reflection_mirrors_what_is_near_and_fades_with_distance():
+    stripes = np.zeros((240, 180, 3), np.uint8)
+    stripes[:, 2::4], stripes[:, 3::4] = 255, 255
+    crop, _, _ = crop_face(stripes, face([-32, 40, 32, 104]), PARAMS.replace(pad="reflect"))
+    assert (crop[:, [30, 31, 32, 33]] < 40).all() and (crop[:, [28, 29, 34, 35]] > 170).all()
+    assert np.abs(np.diff(crop[:, :20].astype(int), axis=1)).max() < 20
+
+
+@pytest.mark.parametrize("pad", ["reflect", "blur", "mean"])
+def test_far_outside_there_are_no_stripes(pad):
+    bars = np.zeros((64, 64, 3), np.uint8)
+    bars[::8], bars[:, ::8] = 255, 255
+    crop, _, _ = crop_face(bars, face([0, 0, 64, 64]), PARAMS.replace(pad=pad, margin=1.0, size=192))
+    assert np.abs(np.diff(crop[:40].astype(int), axis=1)).max() <= 6
+
+
+def test_a_crop_inside_its_photo_is_not_filled():
+    first, second = (crop_face(ramps(), face([0, 0, 64, 64]), PARAMS.replace(pad=pad))[0] for pad in ("mean", "blur"))
+    assert (first == second).all() and (first[0, 0] <= 1).all()
 
 
 def test_without_cropping_the_whole_photo_is_used():
@@ -115,6 +135,7 @@ def test_the_row_of_a_crop_carries_its_region_and_landmarks(tmp_path):
     assert (row["photo"], row["width"], row["height"], row["by"]) == ("a.png", 64, 64, "detector")
     assert [row[name] for name in CORNERS] == [40, 60, 104, 124]
     assert row["nose_x"] is None
+    assert (row["margin"], row["outside"]) == (0, 0)
     assert decode_image(row["image"]).shape == (64, 64, 3)
 
 

@@ -115,14 +115,14 @@ def write_logs(folder: Path, rng: np.random.Generator) -> dict[str, Path]:
 
 def write_pictures(folder: Path, photos: pd.DataFrame, rng: np.random.Generator) -> dict[str, Path]:
     """Crops of plain colours, mattes, transplants, and contact sheets."""
-    columns = dict.fromkeys(LANDMARKS, float) | {"by": str}
-    fixed = {"width": 12, "height": 16, "by": "detector", **dict.fromkeys(LANDMARKS)}
+    columns = dict.fromkeys([*LANDMARKS, "outside"], float) | {"by": str}
+    fixed = {"width": 12, "height": 16, "by": "detector", "outside": 0.31, **dict.fromkeys(LANDMARKS)}
     keys = shard_order(photos["photo"])
     rows = [fixed | {"photo": photo, "image": encode_colour("JPEG", rng, (12, 16))} for photo in keys]
     write_shards(folder / "crops", rows, columns)
     write_shards(folder / "mattes", rows, {})
     write_shards(folder / "transplants", rows[:70], {})
-    sheets = ("sheets", "single_sheets", "transplant_sheets")
+    sheets = ("sheets", "single_sheets", "crop_sheets", "transplant_sheets")
     for name in sheets:
         (folder / name).mkdir()
         (folder / name / "mask.png").write_bytes(encode_colour("PNG", rng, (900, 300)))

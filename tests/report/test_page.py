@@ -16,7 +16,7 @@ from tests.drawn_members import COMPETITION as TASKS
 from tests.report.example_run import write_example_run
 from visage.report.figures import build_confusion, draw_curves
 from visage.report.page import data_uri, format_duration, render_page
-from visage.report.run_results import RunResults, read_crops, read_run_results
+from visage.report.run_results import ReportParams, RunResults, read_crops, read_run_results
 from visage.report.sections import worst_mistakes
 
 
@@ -68,7 +68,7 @@ class Outline(HTMLParser):
 def test_a_whole_run_is_on_the_page(paths, results):
     text = render_page(results, "tiny", faces=False)
     outline = Outline(text)
-    assert len(outline.ids) == 10 and outline.links == outline.ids
+    assert len(outline.ids) == 11 and outline.links == outline.ids
     joint = json.loads(paths["scores"].read_text())["joint"]
     assert f"<strong>{joint['macro_f1']:.3f}</strong>" in text and "<svg" in text and "4 min 10 s" in text
     assert "dvc repro" not in text
@@ -76,7 +76,7 @@ def test_a_whole_run_is_on_the_page(paths, results):
 
 NAMES = (
     "photos tasks crops mattes transplants answers scores plots curves label_issues attention missed key params "
-    "seconds submission sheets single_sheets transplant_sheets"
+    "seconds submission sheets single_sheets crop_sheets transplant_sheets"
 )
 
 
@@ -106,11 +106,21 @@ def test_the_page_needs_no_network_and_no_script(results, faces):
 def test_single_people_are_shown_only_with_leave(paths, results):
     mistakes = set(worst_mistakes(results)["photo"])
     results = dataclasses.replace(results, crops=read_crops(paths["crops"], mistakes))
-    sheets = [*results.single_sheets.values(), *results.transplant_sheets.values()]
+    groups = (results.single_sheets, results.crop_sheets, results.transplant_sheets)
+    sheets = [sheet for group in groups for sheet in group.values()]
     closed, open_ = (render_page(results, "tiny", faces=faces) for faces in (False, True))
     photos = set(results.photos["photo"])
     assert not photos & set(Outline(closed).alts) and not any(data_uri(sheet) in closed for sheet in sheets)
     assert photos & set(Outline(open_).alts) == mistakes and all(data_uri(sheet) in open_ for sheet in sheets)
+
+
+@pytest.mark.parametrize("name, faces, shown", [("practice", False, True), ("own", False, False), ("mine", True, True)])
+def test_only_people_who_do_not_exist_are_shown_without_leave(name, faces, shown):
+    assert ReportParams(faces=faces).allow_faces(name) is shown
+
+
+def test_the_page_says_how_much_of_the_crops_lies_outside_the_photos(results):
+    assert "31% of its area outside its photo" in render_page(results, "tiny", faces=False)
 
 
 def test_texts_of_files_are_escaped(paths, results):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from visage.formats.shards import count_pictures, read_rows
@@ -19,13 +20,18 @@ from visage.formats.tables import read_answers, read_photos, read_text_table
 from visage.formats.tasks import Task, read_tasks
 from visage.runtime.params import Params
 
+PRACTICE = "practice"  # data.name of the drawn set
 WEIGHT_FILES = (".onnx", ".pth", ".pt", ".safetensors")
 
 
 class ReportParams(Params):
     """Section `report`."""
 
-    faces: bool  # whether single people may be shown
+    faces: bool  # whether single people of one's own photos may be shown
+
+    def allow_faces(self, data: str) -> bool:
+        """Whether single people of this data set may be shown; those of the practice set do not exist."""
+        return self.faces or data == PRACTICE
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class RunResults:
     tasks: list[Task] = field(default_factory=list)
     missed: pd.DataFrame | None = None  # photos without a detected face
     box_sources: Mapping[str, int] = field(default_factory=dict)  # where the box came from -> crops
+    outside: float | None = None  # of the median crop, the share outside its photo
     mattes: int = 0
     transplants: int = 0
     curves: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -46,6 +53,7 @@ class RunResults:
     attention: dict[str, Any] | None = None
     sheets: dict[str, bytes] = field(default_factory=dict)
     single_sheets: dict[str, bytes] = field(default_factory=dict)  # with single people
+    crop_sheets: dict[str, bytes] = field(default_factory=dict)  # with single people
     transplant_sheets: dict[str, bytes] = field(default_factory=dict)
     submission: int | None = None  # answered photos
     key: dict[str, Any] | None = None
@@ -69,6 +77,7 @@ def read_run_results(paths: Mapping[str, Path]) -> RunResults:
         tasks=read("tasks", read_tasks, []),
         missed=read("missed", read_text_table),
         box_sources=read("crops", count_box_sources, {}),
+        outside=read("crops", measure_median_outside),
         mattes=read("mattes", count_pictures, 0),
         transplants=read("transplants", count_pictures, 0),
         curves=read("curves", lambda folder: read_tables(folder, pd.read_csv), {}),
@@ -79,6 +88,7 @@ def read_run_results(paths: Mapping[str, Path]) -> RunResults:
         attention=read("attention", read_json),
         sheets=read("sheets", read_pngs, {}),
         single_sheets=read("single_sheets", read_pngs, {}),
+        crop_sheets=read("crop_sheets", read_pngs, {}),
         transplant_sheets=read("transplant_sheets", read_pngs, {}),
         submission=read("submission", lambda path: len(path.read_text(encoding="utf-8").splitlines()) - 1),
         key=read("key", read_json),
@@ -104,6 +114,12 @@ def read_pngs(folder: Path) -> dict[str, bytes]:
 
 def count_box_sources(crops: Path) -> Counter[str]:
     return Counter(row["by"] for row in read_rows(crops, ["by"]))
+
+
+def measure_median_outside(crops: Path) -> float | None:
+    """The share of the median crop that lies outside its photo; None without crops."""
+    shares = [row["outside"] for row in read_rows(crops, ["outside"])]
+    return float(np.median(shares)) if shares else None
 
 
 def read_crops(folder: Path, photos: set[str]) -> dict[str, bytes]:
