@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tests.bench.measure import figure
-from visage.formats.columns import CORNERS, LANDMARKS
+from visage.formats.columns import LANDMARKS
 from visage.formats.shards import encode_image
 from visage.formats.tasks import Task
 from visage.practice.people import sample_population
@@ -63,7 +63,11 @@ def store_face(portrait: Portrait) -> StoredFace:
         cv2.warpAffine(picture, transform, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
         for picture in (portrait.image, portrait.alpha)
     )
-    return StoredFace(encode_image(image), encode_image(matte, ".png"), portrait.landmarks * scale + shift)
+    region = np.array([[0, 0], [SIDE, 0], [SIDE, SIDE], [0, SIDE]], float)
+    height, width = portrait.image.shape[:2]
+    photo = np.array([[0, 0], [width, 0], [width, height], [0, height]]) * scale + shift
+    landmarks = portrait.landmarks * scale + shift
+    return StoredFace(encode_image(image), encode_image(matte, ".png"), landmarks, np.stack([region, photo]))
 
 
 def measure_pairing() -> float:
@@ -75,9 +79,7 @@ def measure_pairing() -> float:
     faces["person"], faces["fold"] = person.astype(str), person % 5
     faces["mask"] = np.tile(["worn"] * 5 + ["not worn"] * 2, people)
     faces["age"] = np.repeat(rng.choice(TASKS[1].classes, people, p=[0.47, 0.46, 0.07]), 7)
-    faces[["width", "height", "photo_width", "photo_height"]] = [SIDE, SIDE, 384, 512]
-    faces[["bare", *TONE]] = [1, 60, 10, 15]
-    faces[CORNERS] = [80, 130, 304, 354]
+    faces[["in_photo", "in_picture", "bare", *TONE]] = [1, 1, 1, 60, 10, 15]
     faces[LANDMARKS] = landmarks + rng.normal(0, 4, (len(faces), 10))
     start = time.perf_counter()
     assert len(pair_faces(faces, TASKS, PARAMS)) > 3000

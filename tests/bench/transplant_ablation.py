@@ -2,11 +2,11 @@
 
     python -m tests.bench.transplant_ablation data --weights models/pretrained/mobilenet_v3_small.pth
 
-`data` is what the pipeline leaves after `cut_out` (photos.csv, tasks.json, folds.csv, crops, mattes). With
+`data` is what the pipeline leaves after `cut_out` (photos.csv, tasks.json, folds.csv, boxes.csv, crops, mattes). With
 `--thin 0.08` people of the oldest class are left out of the training, at random by seed, until they are 8% of the
 training people of each fold, as in the competition; they are still scored where their fold is held out. The network is
 a frozen backbone with a small head, so that a table takes minutes: it shows whether the pictures help, not how good a
-classifier can be.
+classifier can be. With `--member plain` it is that member of params.yaml, trained for age alone as the pipeline would.
 """
 
 import argparse
@@ -22,13 +22,23 @@ import torch
 from visage.formats.shards import write_shards
 from visage.formats.tables import read_folds, read_photos
 from visage.formats.tasks import Task, read_tasks
-from visage.learning.cross_validation import build_training_data, channel_statistics, make_heads, to_device
+from visage.inference import predict_probabilities
+from visage.learning.cross_validation import (
+    build_training_data,
+    channel_statistics,
+    make_heads,
+    to_device,
+    train_fold,
+)
 from visage.learning.dataset import FoldDataset, build_dataset
 from visage.learning.training import fit, frozen_features, predict_logits
+from visage.networks.checkpoints import read_checkpoint
 from visage.networks.images import ImageArray, read_images, read_transplant_images
 from visage.networks.network import build_network
-from visage.networks.recipe import TrainParams
+from visage.networks.recipe import TrainParams, load_recipe
+from visage.networks.tensors import to_nchw
 from visage.runtime.memo import Memo
+from visage.runtime.params import FILE
 from visage.transplants.pairing import TransplantParams, find_age_task, pair_faces
 from visage.transplants.picture_set import (
     list_columns,
@@ -38,6 +48,7 @@ from visage.transplants.picture_set import (
     read_stored_faces,
 )
 
+PROJECT = Path(__file__).parents[2]
 NO_FOLD = -2  # as `only_fold` of a row: no fold's network learns from it
 TRANSPLANT = TransplantParams(
     method="forehead", blend="feather", match=True, per_donor=4, target_share=0.25, max_tilt=15, max_turn=0.3,
@@ -74,6 +85,8 @@ class Experiment:
         self.age = find_age_task(self.tasks)
         self.photos, self.folds = read_photos(data / "photos.csv"), read_folds(data / "folds.csv")
         self.crops = read_images(data / "crops", data / "mattes", recipe.preprocessing)
+        if recipe.unfreeze != "head":
+            return
         dataset, no_rows = self.build_dataset(None), np.arange(0)
         torch.manual_seed(0)
         self.network = build_network(recipe, make_heads(dataset, no_rows, recipe))
@@ -90,7 +103,7 @@ class Experiment:
         """The transplants of these faces."""
         plan = pair_faces(faces, self.tasks, params)
         photos = {*plan["donor"], *plan["receiver"]}
-        stored_faces = dict(read_stored_faces(self.data / "crops", self.data / "mattes", photos))
+        stored_faces = dict(read_stored_faces(self.data / "crops", self.data / "mattes", faces.loc[sorted(photos)]))
         with tempfile.TemporaryDirectory() as folder, Memo("ablation", folder=Path(folder) / "memo") as memo:
             rows = make_transplants(plan, faces, self.tasks, params, stored_faces, memo)
             write_shards(Path(folder) / "transplants", rows, list_columns(self.tasks))
@@ -100,12 +113,17 @@ class Experiment:
         """Scores of the held-out photos, none of which is a transplant; `left_out` are people not to learn from."""
         dataset, recipe = self.build_dataset(transplants), self.recipe.replace(seed=seed)
         dataset.rows.loc[dataset.rows["person"].isin(left_out), "only_fold"] = NO_FOLD
-        features = self.crop_features
-        if len(transplants.rows):
-            features = torch.cat([features, self.extract_features(transplants)])
+        is_frozen = recipe.unfreeze == "head"
+        if is_frozen:
+            features = self.crop_features
+            if len(transplants.rows):
+                features = torch.cat([features, self.extract_features(transplants)])
         probabilities = np.full((len(dataset.rows), len(self.age.classes)), np.nan)
         for fold in dataset.folds:
-            probabilities[dataset.held_out_rows(fold)] = self.predict_fold(dataset, fold, features, recipe)
+            answers = (
+                self.predict_fold(dataset, fold, features, recipe) if is_frozen else learn_fold(dataset, fold, recipe)
+            )
+            probabilities[dataset.held_out_rows(fold)] = answers
         is_scored = ~np.isnan(probabilities[:, 0])
         rows = dataset.rows[is_scored]
         return score_oldest(rows[self.age.name].to_numpy(), probabilities[is_scored], rows["fold"].to_numpy())
@@ -125,9 +143,21 @@ class Experiment:
         return predict_logits(network, data, held_out, recipe)[0].softmax(1).numpy()
 
 
+def learn_fold(dataset: FoldDataset, fold: int, recipe: TrainParams) -> np.ndarray:
+    """Probabilities of the fold's held-out rows, mirrored too, from a network trained as in the pipeline."""
+    row = train_fold(dataset, fold, recipe, device="cpu", on_epoch=lambda row: None)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "fold.safetensors"
+        file.write_bytes(row["checkpoint"])
+        network, card = read_checkpoint(file)
+    network.to(memory_format=torch.channels_last)
+    pictures = dataset.rows["picture"].to_numpy()[dataset.held_out_rows(fold)]
+    return predict_probabilities(network, card, to_nchw(dataset.images.pixels[pictures]), tta="flip")[0]
+
+
 def score_oldest(truth: np.ndarray, probabilities: np.ndarray, folds: np.ndarray) -> dict[str, float]:
     """Of the oldest class: F1, recall and precision of the likeliest class; F1 where its threshold was tuned on the
-    other folds; average precision, which needs no threshold. Of all classes: macro F1."""
+    other folds; average precision, which needs no threshold. Of all classes: macro F1 and log loss."""
     classes, answers = probabilities.shape[1], probabilities.argmax(1)
     hits = np.array([((truth == c) & (answers == c)).sum() for c in range(classes)])
     support, answer_counts = (np.maximum(np.bincount(codes, minlength=classes), 1) for codes in (truth, answers))
@@ -144,6 +174,7 @@ def score_oldest(truth: np.ndarray, probabilities: np.ndarray, folds: np.ndarray
         "f1_tuned": 2 * (old & tuned).sum() / (old.sum() + tuned.sum()),
         "ap": (ranked * np.cumsum(ranked) / np.arange(1, len(ranked) + 1)).sum() / ranked.sum(),
         "macro_f1": (2 * hits / (support + answer_counts)).mean(),
+        "log_loss": -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-7)).mean(),
     }
     return {name: round(float(value), 4) for name, value in scores.items()}
 
@@ -159,6 +190,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", default="imagenet", help="as train.weights")
+    parser.add_argument("--member", help="of params.yaml, in place of the frozen backbone")
     parser.add_argument("--thin", type=float, default=0.0, help="the oldest people's share; 0: leave nobody out")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--methods", nargs="+", default=["none", "forehead", "half_face"])
@@ -167,12 +199,20 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def choose_recipe(arguments: argparse.Namespace) -> TrainParams:
+    if not arguments.member:
+        return RECIPE.replace(weights=arguments.weights, sampling=arguments.sampling)
+    age = find_age_task(read_tasks(arguments.data / "tasks.json"))
+    recipe = load_recipe(age.name, arguments.member, PROJECT / FILE).replace(joint=False)
+    return recipe.replace(weights=arguments.weights) if recipe.weights != "none" else recipe
+
+
 def main() -> None:
     arguments = parse_arguments()
     data, pairs = arguments.data, [pair.split("=") for pair in arguments.set]
     changes = {key: json.loads(value) for key, value in pairs}
-    experiment = Experiment(data, RECIPE.replace(weights=arguments.weights, sampling=arguments.sampling))
-    faces = read_face_table(data / "photos.csv", data / "folds.csv", data / "crops")
+    experiment = Experiment(data, choose_recipe(arguments))
+    faces = read_face_table(data / "photos.csv", data / "folds.csv", data / "boxes.csv", data / "crops")
     with tempfile.TemporaryDirectory() as folder, Memo("ablation", folder=Path(folder)) as memo:
         faces = measure_foreheads(faces, data / "crops", data / "mattes", memo)
     rows = []

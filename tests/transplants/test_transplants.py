@@ -24,13 +24,12 @@ from visage.transplants.grafting import (
     measure_forehead,
     skin_region,
 )
+from visage.transplants.landmarks import align_similarity, alignment_errors
 from visage.transplants.pairing import (
     MAX_TONE_DISTANCE,
     TONE,
     TransplantParams,
-    align_similarity,
-    alignment_errors,
-    pair_costs,
+    compare_faces,
     pair_faces,
 )
 from visage.transplants.picture_set import (
@@ -54,6 +53,7 @@ PARAMS = TransplantParams(
     max_size=1.5, max_error=0.12, seed=0,
 )  # fmt: skip
 UPRIGHT_LANDMARKS = np.array([[22, 30], [42, 30], [32, 43], [24, 52], [40, 52]], float)  # an eye distance of 20 pixels
+FRAME = np.array([[[0, 0], [SIDE, 0], [SIDE, SIDE], [0, SIDE]]] * 2, float)  # the crop shows the photo, all of it
 SHOTS = ("normal", "incorrect_mask", "mask1")
 
 
@@ -67,8 +67,8 @@ class StageData:
     def make_transplants(self, params: TransplantParams) -> pd.DataFrame:
         """Write the picture set to `root/transplants` and return it as a table."""
         plan = pair_faces(self.faces, TASKS, params)
-        photos = {*plan["donor"], *plan["receiver"]}
-        stored_faces = dict(read_stored_faces(self.root / "crops", self.root / "mattes", photos))
+        pictures = self.faces.loc[sorted({*plan["donor"], *plan["receiver"]})]
+        stored_faces = dict(read_stored_faces(self.root / "crops", self.root / "mattes", pictures))
         with Memo("transplant", folder=self.root / "memo") as memo:
             rows = make_transplants(plan, self.faces, TASKS, params, stored_faces, memo)
             write_shards(self.root / "transplants", rows, list_columns(TASKS))
@@ -102,24 +102,26 @@ def make_people(folds: int = 3, each: int = 4) -> pd.DataFrame:
 
 def build_data(root: Path, people: pd.DataFrame) -> StageData:
     """Write what the stages before write: tables, crops and mattes of these people, three shots each."""
-    rng, rows, crops, mattes = np.random.default_rng(1), [], {}, {}
+    rng, rows, crops, mattes, boxes = np.random.default_rng(1), [], {}, {}, []
     for person in people.itertuples():
         for shot, mask in zip(SHOTS, ("not worn", "incorrect", "worn"), strict=True):
             photo = f"train/images/{person.person}/{shot}.png"
             age = ("<30", "30-59", ">=60")[np.digitize(person.age_value, (30, 60))]
             rows.append((photo, "train", person.person, mask, person.gender, age, person.age_value, 384, 512))
-            noisy = (UPRIGHT_LANDMARKS + rng.normal(0, 0.5, UPRIGHT_LANDMARKS.shape)).ravel()
-            position = dict(zip([*CORNERS, *LANDMARKS], [100, 100, 228, 228, *noisy], strict=True))
+            noisy = UPRIGHT_LANDMARKS + rng.normal(0, 0.5, UPRIGHT_LANDMARKS.shape)
+            position = dict(zip([*CORNERS, *LANDMARKS], [100, 100, 228, 228, *noisy.ravel()], strict=True))
+            boxes.append([photo, *(100 + 2 * noisy).ravel()])  # a crop pixel is two of the photo's
             key = {"photo": photo, "width": SIDE, "height": SIDE}
             crops[photo] = key | {"image": encode_image(plain_image(person.colour), ".png")} | position
             mattes[photo] = key | {"image": encode_image(head_matte(), ".png")}
     names = ["photo", "split", "person", "mask", "gender", "age", "age_value", "width", "height"]
     pd.DataFrame(rows, columns=names).to_csv(root / "photos.csv", index=False)
     people[["person", "fold"]].to_csv(root / "folds.csv", index=False)
+    pd.DataFrame(boxes, columns=["photo", *LANDMARKS]).to_csv(root / "boxes.csv", index=False)
     write_shards(root / "crops", [crops[p] for p in shard_order(crops)], dict.fromkeys([*CORNERS, *LANDMARKS], float))
     write_shards(root / "mattes", [mattes[p] for p in shard_order(mattes)], {})
     with Memo("transplant", folder=root / "memo") as memo:
-        faces = read_face_table(root / "photos.csv", root / "folds.csv", root / "crops")
+        faces = read_face_table(root / "photos.csv", root / "folds.csv", root / "boxes.csv", root / "crops")
         faces = measure_foreheads(faces, root / "crops", root / "mattes", memo)
     faces[TONE] = 50.0  # the colours identify people, they are no skin tones
     return StageData(root, faces)
@@ -139,7 +141,7 @@ def data(shared_data: StageData, tmp_path: Path) -> StageData:
 def graft_job(donor: np.ndarray, receiver: np.ndarray, part: str = "forehead", **options: object) -> GraftJob:
     """A graft between two pictures with the same landmarks."""
     matte = encode_image(head_matte(), ".png")
-    faces = [StoredFace(encode_image(image, ".png"), matte, UPRIGHT_LANDMARKS) for image in (donor, receiver)]
+    faces = [StoredFace(encode_image(image, ".png"), matte, UPRIGHT_LANDMARKS, FRAME) for image in (donor, receiver)]
     return GraftJob(*faces, part, **({"blend": "feather", "match": False} | options))
 
 
@@ -249,15 +251,20 @@ def test_no_landmarks_at_all_mean_no_transplants(data: StageData) -> None:
     assert pair_faces(data.faces, TASKS, PARAMS).empty
 
 
-@pytest.mark.parametrize("frame", ["crop", "photo"])
-def test_a_donor_whose_hairline_is_out_of_the_frame_gives_nothing(data: StageData, frame: str) -> None:
-    cut = data.faces.index[data.faces["age"] == ">=60"][::2]
-    if frame == "crop":
-        data.faces.loc[cut, LANDMARKS[1::2]] -= 15.0
-    else:
-        data.faces.loc[cut, ["y0", "y1"]] -= 120.0  # the crop's upper part lies above the photo's border
+@pytest.mark.parametrize("whose", ["donor", "receiver"])
+def test_less_than_half_a_forehead_in_the_picture_neither_gives_nor_receives(data: StageData, whose: str) -> None:
+    cut = data.faces.index[(data.faces["age"] == ">=60") == (whose == "donor")][::2]
+    data.faces.loc[cut, "in_picture"] = 0.45
     plan = pair_faces(data.faces, TASKS, PARAMS)
-    assert len(plan) and not set(cut) & set(plan["donor"])
+    assert len(plan) and not set(cut) & set(plan[whose])
+
+
+def test_half_a_forehead_gives_after_the_whole_ones(data: StageData) -> None:
+    cut = data.faces.index[data.faces["age"] == ">=60"][::2]
+    data.faces.loc[cut, "in_picture"] = 0.55
+    plan, old = pair_faces(data.faces, TASKS, PARAMS.replace(target_share=0.65)), (data.faces["age"] == ">=60").sum()
+    counts = data.faces.loc[plan["donor"], "in_picture"].value_counts()
+    assert len(plan) < old and counts[1.0] == old / 2 and counts[0.55] == len(plan) - old / 2
 
 
 def test_a_fold_without_a_donor_gets_no_transplants_and_the_others_do(tmp_path: Path) -> None:
@@ -318,7 +325,7 @@ def test_a_hat_or_a_fringe_is_not_bare_skin() -> None:
     def measure_bare(top: int, colour: tuple[int, int, int]) -> float:
         image = plain_image((210, 170, 150))
         image[:top] = colour
-        face = StoredFace(encode_image(image, ".png"), encode_image(head_matte(), ".png"), UPRIGHT_LANDMARKS)
+        face = StoredFace(encode_image(image, ".png"), encode_image(head_matte(), ".png"), UPRIGHT_LANDMARKS, FRAME)
         return measure_forehead(face)["bare"]
 
     assert measure_bare(8, (30, 30, 90)) == 1.0  # hair above the hairline does not count
@@ -333,32 +340,36 @@ def test_profiles_neither_give_nor_receive(data: StageData) -> None:
     assert len(plan) and not set(profiles) & {*plan["donor"], *plan["receiver"]}
 
 
+def find_reasons(donor: pd.DataFrame, receiver: pd.DataFrame) -> list[str]:
+    """Why these two, one row each, are not paired."""
+    return [reason for reason, shares in compare_faces(donor, receiver, [], PARAMS).items() if shares[0, 0] > 1]
+
+
 def test_skins_too_far_apart_are_not_paired(data: StageData) -> None:
     donor, receiver = data.faces.iloc[[0]].copy(), data.faces.iloc[[1]].copy()
     donor[LANDMARKS] = receiver[LANDMARKS] = UPRIGHT_LANDMARKS.ravel()
     receiver[TONE] = donor[TONE].to_numpy() + np.array([MAX_TONE_DISTANCE - 1, 0, 0])
-    assert np.isfinite(pair_costs(donor, receiver, PARAMS)[0])
+    assert find_reasons(donor, receiver) == []
     receiver[TONE] = donor[TONE].to_numpy() + np.array([MAX_TONE_DISTANCE + 1, 0, 0])
-    assert np.isinf(pair_costs(donor, receiver, PARAMS)[0])
+    assert find_reasons(donor, receiver) == ["tone"]
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("reason", "change"),
     [
-        lambda z: z * np.exp(0.4j),
-        lambda z: z + np.array([0, 0, 8, 0, 0]),
-        lambda z: z * 1.7,
-        lambda z: z + np.array([0, 0, 14j, 0, 0]),
+        ("tilt", lambda z: z * np.exp(0.4j)),
+        ("turn", lambda z: z + np.array([0, 0, 8, 0, 0])),
+        ("size", lambda z: z * 1.7),
+        ("alignment", lambda z: z + np.array([0, 0, 14j, 0, 0])),
     ],
-    ids=["tilt", "turn", "size", "error"],
 )
-def test_faces_that_differ_too_much_are_not_paired(data: StageData, change: Callable) -> None:
+def test_faces_that_differ_too_much_are_not_paired(data: StageData, reason: str, change: Callable) -> None:
     donor, receiver = data.faces.iloc[[0]].copy(), data.faces.iloc[[1]].copy()
     donor[LANDMARKS] = receiver[LANDMARKS] = UPRIGHT_LANDMARKS.ravel()
-    assert np.isfinite(pair_costs(donor, receiver, PARAMS)[0])
+    assert find_reasons(donor, receiver) == []
     points = change(UPRIGHT_LANDMARKS @ [1, 1j])
     donor[LANDMARKS] = np.stack([points.real, points.imag], -1).ravel()
-    assert np.isinf(pair_costs(donor, receiver, PARAMS)[0])
+    assert reason in find_reasons(donor, receiver)
 
 
 # ---------------------------------------------------------------------------------------------- pixels
@@ -482,6 +493,46 @@ def test_the_result_has_the_file_format_of_the_receiver() -> None:
     jpeg_receiver = replace(job.receiver, image=encode_image(plain_image((90, 60, 40)), ".jpg"))
     assert make_graft(job)["image"].startswith(b"\x89PNG")
     assert make_graft(replace(job, receiver=jpeg_receiver))["image"].startswith(b"\xff\xd8")
+
+
+# ---------------------------------------------------------------------------------------------- the donor's frame
+
+
+def cut_frame(top: float, outline: int) -> np.ndarray:
+    """A frame whose region (outline 0) or photo (outline 1) begins `top` pixels below the crop's upper border."""
+    frame = FRAME.copy()
+    frame[outline, :2, 1] = top
+    return frame
+
+
+@pytest.mark.parametrize("outline", [0, 1])
+@pytest.mark.parametrize(("part", "blend"), [("forehead", "feather"), ("forehead", "poisson"), ("upper", "feather")])
+def test_nothing_from_beyond_the_donors_photo_is_pasted(
+    rng: np.random.Generator, part: str, blend: str, outline: int
+) -> None:
+    donor, receiver = rng.integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
+    job = graft_job(donor, receiver, part, blend=blend)
+    job = replace(job, donor=replace(job.donor, frame=cut_frame(18, outline)))
+    image, padding = decode_image(make_graft(job)["image"]), donor.copy()
+    padding[:18] = 255 - padding[:18]
+    other_padding = replace(job, donor=replace(job.donor, image=encode_image(padding, ".png")))
+    assert (image[:18] == receiver[:18]).all() and (image[20:34] != receiver[20:34]).any()
+    assert (decode_image(make_graft(other_padding)["image"]) == image).all()
+
+
+def test_a_graft_fades_in_from_where_the_donors_picture_ends() -> None:
+    job = graft_job(plain_image((200, 150, 120)), plain_image((100, 50, 20)))
+    job = replace(job, donor=replace(job.donor, frame=cut_frame(16, 1)))
+    column = decode_image(make_graft(job)["image"])[14:28, 32, 0].astype(int)
+    assert column[0] == 100 and column[-1] == 200 and (np.diff(column) >= 0).all() and np.diff(column).max() < 40
+
+
+def test_padding_is_no_bare_forehead() -> None:
+    image = plain_image((210, 170, 150))
+    image[20:] = (30, 30, 90)  # a hat that goes on below the padding
+    image[28:] = (210, 170, 150)
+    face = StoredFace(encode_image(image, ".png"), encode_image(head_matte(), ".png"), UPRIGHT_LANDMARKS, FRAME)
+    assert measure_forehead(face)["bare"] > 0.5 > measure_forehead(replace(face, frame=cut_frame(20, 1)))["bare"]
 
 
 # ---------------------------------------------------------------------------------------------- the picture set

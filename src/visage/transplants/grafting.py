@@ -10,14 +10,21 @@ import cv2
 import numpy as np
 
 from visage.formats.shards import decode_image, encode_image
-from visage.transplants.pairing import align_similarity, to_complex
+from visage.transplants.landmarks import (
+    FOREHEAD_HALF_HEIGHT,
+    FOREHEAD_HALF_WIDTH,
+    FOREHEAD_HEIGHT,
+    align_similarity,
+    depth_inside,
+    to_complex,
+)
 
 SEAM = ((0.0, 0.3, 0.6, 0.95, 1.5), (0.20, 0.28, 0.34, 0.26, 0.10))  # |x|, and the y at which the patch ends there
 SEAM_WIDTH = 0.22  # of the seam below the eyes
 FOREHEAD_REACH = (1.03, 1.42)  # of the patch, to the temples and to the hairline
 TEMPLE_REACH, HAIR_REACH = 1.0, 1.4  # of the hair to the sides, at the temples and above them
-FOREHEAD_HEIGHT = 0.62  # the middle of the bare forehead lies this far above the eyes
-FOREHEAD_HALF_WIDTH, FOREHEAD_HALF_HEIGHT = 0.75, 0.28  # half axes of the ellipse that is measured for bare skin
+FRAME_FADE = 0.3  # the patch fades in over this distance from where the donor's picture ends
+FRAME_MARGIN = 2.0  # pixels of the receiver; nearer to that end, resampling and JPEG may have mixed padding in
 SKIN_SPREAD = np.float32([28, 15, 15])  # how far from the median of the skin, in Lab, a pixel may still be skin
 MIN_PERSON_SHARE = 0.75  # of the patch has to be person on both photos, else hardly any forehead would be moved
 MIN_PIXELS = 40  # fewer pixels of skin or forehead are not measured
@@ -26,14 +33,18 @@ PNG = b"\x89PNG"
 
 @dataclass(frozen=True)
 class StoredFace:
-    """One crop as it is stored: bytes of picture and matte, landmarks (5 x 2 crop pixels)."""
+    """One crop as it is stored: bytes of picture and matte, landmarks (5 x 2 crop pixels).
+
+    `frame` are the corners of the region that was cut and of the photo (2 x 4 x 2 crop pixels): the rest is padding.
+    """
 
     image: bytes
     matte: bytes
     landmarks: np.ndarray
+    frame: np.ndarray
 
     def memo_key(self) -> tuple[bytes, ...]:
-        return self.image, self.matte, self.landmarks.tobytes()
+        return self.image, self.matte, self.landmarks.tobytes(), self.frame.tobytes()
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,16 @@ def face_grid(landmarks: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     position = (x + 1j * y - np.complex64((right + left) / 2)) / np.complex64(left - right)
     return position.real, position.imag
+
+
+def frame_depth(frame: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """How many pixels inside of both outlines of a frame every pixel of a picture of this shape lies; outside below 0.
+
+    A frame counts from the corner of the first pixel.
+    """
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32) + 0.5
+    points = np.stack([x, y], -1)
+    return np.minimum(*(depth_inside(points, corners.astype(np.float32)) for corners in frame))
 
 
 def smoothstep(values: np.ndarray, start: float, end: float) -> np.ndarray:
@@ -118,11 +139,15 @@ def person_matte(matte: np.ndarray, skin: np.ndarray) -> np.ndarray:
 
 
 def measure_forehead(face: StoredFace) -> dict[str, float]:
-    """`bare`: the share of the forehead that is bare skin (low under a hat or a fringe); the skin's median Lab."""
+    """`bare`: the share of the forehead that is bare skin (low under a hat or a fringe); the skin's median Lab.
+
+    Only what the picture shows is measured, no padding.
+    """
     image, matte = decode_image(face.image), decode_image(face.matte)
     x, y = face_grid(face.landmarks, image.shape)
-    skin = skin_region(x, y)
-    forehead = np.hypot(x / FOREHEAD_HALF_WIDTH, (y + FOREHEAD_HEIGHT) / FOREHEAD_HALF_HEIGHT) < 1
+    is_shown = frame_depth(face.frame, image.shape) > 0
+    skin = skin_region(x, y) & is_shown
+    forehead = (np.hypot(x / FOREHEAD_HALF_WIDTH, (y + FOREHEAD_HEIGHT) / FOREHEAD_HALF_HEIGHT) < 1) & is_shown
     if min(skin.sum(), forehead.sum()) < MIN_PIXELS:
         return {"bare": 0.0, "tone_l": 0.0, "tone_a": 0.0, "tone_b": 0.0}
     skin_lab, forehead_lab = (to_lab(image[region][None])[0] for region in (skin, forehead))
@@ -179,40 +204,43 @@ def make_graft(job: GraftJob) -> dict[str, bytes]:
     patch = cv2.warpAffine(donor_image, transform, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     patch_matte = cv2.warpAffine(donor_matte, transform, size, flags=cv2.INTER_LINEAR)
     x, y = face_grid(job.receiver.landmarks, image.shape)
+    depth = frame_depth(job.donor.frame @ transform[:, :2].T + transform[:, 2], image.shape) - FRAME_MARGIN
     if job.part == "forehead":
-        left, top, width, height = cv2.boundingRect((hair_mask(x, y) > 0).astype(np.uint8))
+        left, top, width, height = cv2.boundingRect((hair_mask(x, y) * (depth > 0) > 0).astype(np.uint8))
         if not width:  # the face lies outside its crop
             return {}
         window = np.s_[top : top + height, left : left + width]
         mattes = np.stack([patch_matte[window], matte[window]])
-        blended = blend_forehead(job, patch[window], image[window], mattes, x[window], y[window])
+        blended = blend_forehead(job, patch[window], image[window], mattes, x[window], y[window], depth[window])
         if blended is None:
             return {}
         image[window] = blended
     else:
-        donor_frame = cv2.warpAffine(np.full_like(patch_matte, 255), transform, size, flags=cv2.INTER_NEAREST)
-        weight = half_mask(job.part, x, y) * (donor_frame > 0)
+        weight = half_mask(job.part, x, y) * (depth > 0)
         image, matte = blend_feather(patch, image, weight), blend_feather(patch_matte, matte, weight)
     form = ".png" if job.receiver.image.startswith(PNG) else ".jpg"
     return {"image": encode_image(image, form), "matte": encode_image(matte, ".png")}
 
 
 def blend_forehead(
-    job: GraftJob, patch: np.ndarray, base: np.ndarray, mattes: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> np.ndarray | None:
+    job: GraftJob, patch: np.ndarray, base: np.ndarray, mattes: np.ndarray, x: np.ndarray, y: np.ndarray,
+    depth: np.ndarray,
+) -> np.ndarray | None:  # fmt: skip
     """The donor's forehead and hair over `base`, where both mattes show a person; None where too little of it is.
 
-    The receiver's own outline remains, so there is no second outline beside the first. Poisson blending leaves out
-    the hair, which would take on the colours of the background along its border.
+    `depth`: pixels from where the donor's picture ends; beyond it, below 0, `base` remains. The receiver's own outline
+    remains, so there is no second outline beside the first. Poisson blending leaves out the hair, which would take on
+    the colours of the background along its border.
     """
-    region, skin = forehead_mask(x, y), skin_region(x, y)
+    eye_distance = float(np.linalg.norm(job.receiver.landmarks[1] - job.receiver.landmarks[0]))
+    shown = smoothstep(depth, 0, FRAME_FADE * eye_distance)
+    region, skin = forehead_mask(x, y) * shown, skin_region(x, y) & (depth > 0)
     person = np.minimum(*(person_matte(matte, skin) for matte in mattes))
     weight = region * (person / np.float32(255))
     if not weight.sum() >= MIN_PERSON_SHARE * region.sum() > 0:
         return None
     if job.blend == "feather":
-        weight = np.maximum(weight, hair_mask(x, y) * (mattes.min(0) / np.float32(255)))
-    eye_distance = float(np.linalg.norm(job.receiver.landmarks[1] - job.receiver.landmarks[0]))
+        weight = np.maximum(weight, hair_mask(x, y) * shown * (mattes.min(0) / np.float32(255)))
     unmasked = np.minimum(skin_mask(patch, x, y, eye_distance), skin_mask(base, x, y, eye_distance))
     if job.match:
         patch = match_colour(patch, base, skin & (person > 200) & (unmasked > 0.5))

@@ -14,10 +14,10 @@ from pydantic import Field
 from visage.formats.columns import LANDMARKS
 from visage.formats.tasks import Task
 from visage.runtime.params import Params
+from visage.transplants.landmarks import alignment_errors, estimate_pose, landmark_array
 
-NOSE_WEIGHT = 0.25  # against 1 for an eye: under a mask the detector only guesses where the nose is
-HAIRLINE = np.array([-0.6 - 0.9j, -1.1j, 0.6 - 0.9j])  # eye distances from between the eyes; a donor's crop holds them
 TONE = ["tone_l", "tone_a", "tone_b"]  # median of the skin in Lab
+MIN_IN_PICTURE = 0.5  # of the forehead: with less, brows and eyes would move, and they alone do not make anyone old
 MIN_BARE = 0.6  # of the forehead is bare skin on both photos: no hat or fringe is moved, or covered
 PROFILE_TURN = 0.4  # eye distances; in a profile the nose is further off the middle,
 PROFILE_MOUTH_DEPTH = 1.45  # or the mouth is further below the eyes
@@ -40,83 +40,25 @@ class TransplantParams(Params):
     seed: int
 
 
-def to_complex(landmarks: np.ndarray) -> np.ndarray:
-    """Right eye, left eye and nose of landmarks (... x 5 x 2) as complex numbers x + iy, ... x 3."""
-    return landmarks[..., :3, 0] + 1j * landmarks[..., :3, 1]
+def compare_faces(
+    donors: pd.DataFrame, receivers: pd.DataFrame, shared_tasks: Sequence[str], params: TransplantParams
+) -> dict[str, np.ndarray]:
+    """How different each donor's face is from each receiver's, in each way as a share of its limit: donors x receivers.
 
-
-def center_shape(shape: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A shape (complex, ... x 3) relative to its weighted centroid, the centroid (... x 1), and the weights (3)."""
-    weights = np.array([1, 1, NOSE_WEIGHT]) / (2 + NOSE_WEIGHT)
-    centroid = (shape * weights).sum(-1, keepdims=True)
-    return shape - centroid, centroid, weights
-
-
-def align_similarity(donor: np.ndarray, receiver: np.ndarray) -> np.ndarray:
-    """The similarity (2 x 3) that maps the donor's landmarks nearest to the receiver's: weighted Umeyama."""
-    source, source_centroid, weights = center_shape(to_complex(donor))
-    target, target_centroid, _ = center_shape(to_complex(receiver))
-    factor = (weights * source.conj() * target).sum() / (weights * abs(source) ** 2).sum()  # rotation and scale
-    shift = (target_centroid - factor * source_centroid)[0]
-    return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
-
-
-def alignment_errors(donors: np.ndarray, receivers: np.ndarray) -> np.ndarray:
-    """Weighted RMS distance of the landmarks after `align_similarity`, in the receiver's eye distances.
-
-    For n donors and m receivers (n x 5 x 2 and m x 5 x 2), n x m.
-    """
-    source, _, weights = center_shape(to_complex(donors))
-    target, _, _ = center_shape(to_complex(receivers))
-    total = (weights * abs(target) ** 2).sum(-1)
-    explained = abs((source.conj() * weights) @ target.T) ** 2 / (weights * abs(source) ** 2).sum(-1)[:, None]
-    return np.sqrt(np.clip(total - explained, 0, None)) / abs(target[:, 1] - target[:, 0])
-
-
-def estimate_pose(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tilt (degrees), turn (of the nose off the middle, in eye distances), size (the eye distance in pixels)."""
-    right, left, nose = to_complex(landmarks).T
-    turn = ((nose - (right + left) / 2) / (left - right)).real
-    return np.angle(left - right, deg=True), turn, abs(left - right)
-
-
-def landmark_array(faces: pd.DataFrame) -> np.ndarray:
-    """Landmarks, n x 5 x 2 crop pixels."""
-    return faces[LANDMARKS].to_numpy(float).reshape(-1, 5, 2)
-
-
-def has_whole_forehead(faces: pd.DataFrame) -> np.ndarray:
-    """Whether the hairline lies within the crop and within the photo. A turned crop is treated as upright."""
-    right, left = to_complex(landmark_array(faces))[:, :2].T
-    hairline = ((right + left) / 2)[:, None] + HAIRLINE * (left - right)[:, None]
-    inside = np.ones(len(faces), bool)
-    for in_crop, side, low, high in ((hairline.real, "width", "x0", "x1"), (hairline.imag, "height", "y0", "y1")):
-        crop, photo, start, end = (faces[name].to_numpy(float)[:, None] for name in (side, f"photo_{side}", low, high))
-        in_photo = start + in_crop / crop * (end - start)
-        inside &= ((in_crop >= 0) & (in_crop <= crop) & (in_photo >= 0) & (in_photo <= photo)).all(1)
-    return inside
-
-
-def pair_costs(
-    donors: pd.DataFrame, receivers: pd.DataFrame, params: TransplantParams
-) -> tuple[np.ndarray, np.ndarray]:
-    """How different each donor's face is from each receiver's, and the alignment errors; both donors x receivers.
-
-    A cost is the sum of five differences, each as a share of its limit (0 to 5); inf where one is above its limit.
+    Above 1 in any way, and the two are not paired; another class is infinitely far. The sum is the cost of a pair.
     """
     donor_landmarks, receiver_landmarks = landmark_array(donors), landmark_array(receivers)
     tilt, turn, size = (values[:, None] for values in estimate_pose(donor_landmarks))
     receiver_tilt, receiver_turn, receiver_size = estimate_pose(receiver_landmarks)
-    errors = alignment_errors(donor_landmarks, receiver_landmarks)
     tone_difference = donors[TONE].to_numpy()[:, None] - receivers[TONE].to_numpy()
-    shares = [
-        np.abs((tilt - receiver_tilt + 180) % 360 - 180) / params.max_tilt,
-        np.abs(turn - receiver_turn) / params.max_turn,
-        np.abs(np.log(size / receiver_size)) / np.log(params.max_size),
-        errors / params.max_error,
-        np.linalg.norm(tone_difference, axis=-1) / MAX_TONE_DISTANCE,
-    ]
-    return np.where(np.max(shares, axis=0) <= 1, np.sum(shares, axis=0), np.inf), errors
+    differs = {name: donors[name].to_numpy()[:, None] != receivers[name].to_numpy() for name in shared_tasks}
+    return {f"another {name}": np.where(differs[name], np.inf, 0.0) for name in shared_tasks} | {
+        "tilt": np.abs((tilt - receiver_tilt + 180) % 360 - 180) / params.max_tilt,
+        "turn": np.abs(turn - receiver_turn) / params.max_turn,
+        "size": np.abs(np.log(size / receiver_size)) / np.log(params.max_size),
+        "alignment": alignment_errors(donor_landmarks, receiver_landmarks) / params.max_error,
+        "tone": np.linalg.norm(tone_difference, axis=-1) / MAX_TONE_DISTANCE,
+    }
 
 
 def find_age_task(tasks: Sequence[Task]) -> Task:
@@ -127,57 +69,60 @@ def find_age_task(tasks: Sequence[Task]) -> Task:
     return age_tasks[-1]
 
 
-def person_tasks(faces: pd.DataFrame, tasks: Sequence[Task]) -> list[str]:
-    """Tasks about the person, not the photo: most people have the same class on all their photos."""
-    class_counts = faces.groupby("person")[[task.name for task in tasks]].nunique()
-    return [name for name in class_counts if (class_counts[name] <= 1).mean() > 0.5]
+def shared_tasks(faces: pd.DataFrame, tasks: Sequence[Task], params: TransplantParams) -> list[str]:
+    """Tasks in which donor and receiver have to agree: all but age; for foreheads, which leave the mouth, only tasks
+    about the person, not the photo: where most people have the same class on all their photos."""
+    names = [task.name for task in tasks if task != find_age_task(tasks)]
+    class_counts = faces.groupby("person")[names].nunique()
+    return [name for name in names if params.method != "forehead" or (class_counts[name] <= 1).mean() > 0.5]
 
 
 def pair_faces(faces: pd.DataFrame, tasks: Sequence[Task], params: TransplantParams) -> pd.DataFrame:
     """One row per picture to make: donor, receiver, fold, alignment error, and the part of the face that moves.
 
     In each fold the oldest class is brought to the target share, as far as `per_donor` pictures of each donor photo
-    allow; a share of 1 asks for all of these. A fold without a donor or a receiver stays as it is. Left out are photos
-    without landmarks, profiles, foreheads under a hat or a fringe, and donors whose hairline is out of the frame.
-    Half faces agree in every task but age, foreheads only in tasks about the person: the mouth stays the receiver's.
+    allow; a share of 1 asks for all of these. A fold without a donor or a receiver stays as it is.
     """
     rows: list[tuple] = []
     if params.method != "none":
-        age, rng = find_age_task(tasks), np.random.default_rng(params.seed)
-        names = person_tasks(faces, tasks) if params.method == "forehead" else [task.name for task in tasks]
-        shared_tasks = [name for name in names if name != age.name]
+        age, rng, shared = find_age_task(tasks), np.random.default_rng(params.seed), shared_tasks(faces, tasks, params)
+        reasons = refuse_photos(faces, [age.name, *shared], params)
         for fold, members in faces.groupby("fold"):
-            rows += pair_fold(int(fold), members, age, shared_tasks, params, rng)
+            is_old, is_suitable = members[age.name] == age.classes[-1], reasons[members.index] == ""
+            count = transplant_count(int(is_old.sum()), len(members), params.target_share)
+            donors, receivers = members[is_old & is_suitable], members[~is_old & is_suitable]
+            rows += pair_fold(int(fold), donors, receivers, count, shared, params, rng)
     return pd.DataFrame(rows, columns=["donor", "receiver", "fold", "error", "part"])
 
 
 def pair_fold(
-    fold: int, faces: pd.DataFrame, age: Task, shared_tasks: Sequence[str], params: TransplantParams,
-    rng: np.random.Generator,
+    fold: int, donors: pd.DataFrame, receivers: pd.DataFrame, count: float, shared: Sequence[str],
+    params: TransplantParams, rng: np.random.Generator,
 ) -> list[tuple]:  # fmt: skip
-    """The rows of one fold; donor and receiver agree in the shared tasks. Which half of a face moves is random."""
-    old = (faces[age.name] == age.classes[-1]).to_numpy()
-    has_labels = (faces[[age.name, *shared_tasks]] != "").all(axis=1).to_numpy()
-    suitable = is_suitable(faces, params) & has_labels
-    donors, receivers = faces[old & suitable], faces[~old & suitable]
-    donors = donors[has_whole_forehead(donors)]
-    cost, errors = pair_costs(donors, receivers, params)
-    for name in shared_tasks:
-        cost[donors[name].to_numpy()[:, None] != receivers[name].to_numpy()] = np.inf
-    count = transplant_count(int(old.sum()), len(faces), params.target_share)
-    pairs = choose_pairs(cost, receivers["person"].to_numpy(), count, params.per_donor, rng)
+    """The rows of one fold, at most `count`. Which half of a face moves is random."""
+    shares = compare_faces(donors, receivers, shared, params)
+    cost = np.where(np.max(list(shares.values()), axis=0) <= 1, sum(shares.values()), np.inf)
+    is_whole = donors["in_picture"].to_numpy() == 1
+    pairs = choose_pairs(cost, is_whole, receivers["person"].to_numpy(), count, params.per_donor, rng)
+    errors = shares["alignment"] * params.max_error
     parts = ["forehead"] if params.method == "forehead" else ["upper", "left", "right"]
     return [(donors.index[d], receivers.index[r], fold, errors[d, r], str(rng.choice(parts))) for d, r in pairs]
 
 
-def is_suitable(faces: pd.DataFrame, params: TransplantParams) -> np.ndarray:
-    """Whether the landmarks are known, the face is no profile and, if foreheads are to move, the forehead is bare."""
-    suitable = faces[LANDMARKS].notna().all(axis=1).to_numpy(copy=True)
-    landmarks = landmark_array(faces[suitable])
-    _, turn, size = estimate_pose(landmarks)
+def refuse_photos(faces: pd.DataFrame, labels: Sequence[str], params: TransplantParams) -> pd.Series:
+    """The first reason why a photo neither gives nor receives, "" where it may; `labels` may not be empty."""
+    _, turn, size = estimate_pose(landmarks := landmark_array(faces))
     mouth_depth = np.linalg.norm(landmarks[:, 3:].mean(1) - landmarks[:, :2].mean(1), axis=1) / size
-    suitable[suitable] = (np.abs(turn) < PROFILE_TURN) & (mouth_depth < PROFILE_MOUTH_DEPTH)
-    return suitable & (faces["bare"] >= MIN_BARE).to_numpy() if params.method == "forehead" else suitable
+    is_forehead = params.method == "forehead"
+    refused = {
+        "no label": (faces[list(labels)] == "").any(axis=1),
+        "no landmarks": faces[LANDMARKS].isna().any(axis=1),
+        "profile": (np.abs(turn) >= PROFILE_TURN) | (mouth_depth >= PROFILE_MOUTH_DEPTH),
+        "forehead out of the photo": faces["in_photo"] < MIN_IN_PICTURE,
+        "forehead out of the crop": faces["in_picture"] < MIN_IN_PICTURE,
+        "covered forehead": is_forehead & ~(faces["bare"] >= MIN_BARE),
+    }
+    return pd.Series(np.select([np.asarray(rows) for rows in refused.values()], list(refused), ""), faces.index)
 
 
 def transplant_count(old: int, total: int, share: float) -> float:
@@ -186,15 +131,17 @@ def transplant_count(old: int, total: int, share: float) -> float:
 
 
 def choose_pairs(
-    cost: np.ndarray, people: np.ndarray, count: float, per_donor: int, rng: np.random.Generator
+    cost: np.ndarray, is_whole: np.ndarray, people: np.ndarray, count: float, per_donor: int, rng: np.random.Generator
 ) -> list[tuple[int, int]]:
     """At most `count` pairs (row, column) of `cost` (donors x receivers); `people` are the receivers' persons.
 
-    Donors take turns, in random order, and each takes its cheapest receiver; the costs vary by up to 1 at random.
-    A receiver gets dearer each time it is used, and for one donor so do all photos of the receiver's person.
+    Donors take turns in random order, those with a whole forehead first, and each takes its cheapest receiver; the
+    costs vary by up to 1 at random. A receiver gets dearer each time it is used, and for one donor so do all photos of
+    the receiver's person.
     """
     cost, pairs = cost + rng.random(cost.shape), []
-    donor_order = (donor for _ in range(per_donor) for donor in rng.permutation(len(cost)))
+    turns = (rng.permutation(len(cost)) for _ in range(per_donor))
+    donor_order = (donor for turn in turns for donor in turn[np.argsort(~is_whole[turn], kind="stable")])
     for donor in donor_order:
         if len(pairs) >= count or not cost.size:
             break

@@ -1,6 +1,6 @@
 """The transplants as a picture set: the table of faces, the pictures (in parallel, with a memo), their labels."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -12,11 +12,12 @@ import pandas as pd
 
 from visage.formats.columns import CORNERS, LANDMARKS
 from visage.formats.shards import decode_image, join_mattes, read_shards, shard_order
-from visage.formats.tables import read_folds, read_train_photos
+from visage.formats.tables import read_folds, read_text_table, read_train_photos
 from visage.formats.tasks import Task
 from visage.runtime.memo import Memo
 from visage.runtime.parallel import map_threads
 from visage.transplants.grafting import GraftJob, StoredFace, make_graft, measure_forehead
+from visage.transplants.landmarks import forehead_shares, photo_frames
 from visage.transplants.pairing import TONE, TransplantParams, find_age_task
 
 GAP = 12  # pixels between the triples of a contact sheet
@@ -30,28 +31,34 @@ def list_columns(tasks: Sequence[Task]) -> dict[str, type]:
     return {"matte": bytes, "fold": int} | dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
 
 
-def read_face_table(photos: Path, folds: Path, crops: Path) -> pd.DataFrame:
-    """The training photos by key: person, fold, classes and numbers, box (photo pixels) and landmarks (crop pixels)."""
+def read_face_table(photos: Path, folds: Path, boxes: Path, crops: Path) -> pd.DataFrame:
+    """The training photos by key: person, fold, classes and numbers, the region that was cut (photo pixels), landmarks
+    (crop pixels, and as `photo_...` photo pixels), and how much of the forehead shows: `in_photo`, `in_picture`."""
     table = read_train_photos(photos).rename(columns={"width": "photo_width", "height": "photo_height"})
     shards = read_shards(crops, ["photo", "width", "height", *CORNERS, *LANDMARKS])
     crop_table = pd.concat([shard.to_pandas() for shard in shards])
-    return table.merge(read_folds(folds), on="person").merge(crop_table, on="photo").set_index("photo").sort_index()
+    detected = read_text_table(boxes, ["photo", *LANDMARKS]).set_index("photo")[LANDMARKS]
+    detected = detected.apply(pd.to_numeric).add_prefix("photo_")
+    faces = table.merge(read_folds(folds), on="person").merge(crop_table, on="photo").set_index("photo").sort_index()
+    faces = faces.join(detected)
+    return faces.join(forehead_shares(faces))
 
 
-def read_stored_faces(crops: Path, mattes: Path, photos: Collection[str]) -> Iterator[tuple[str, StoredFace]]:
-    """Key and face of each of these photos, in the order of the shards."""
-    if not photos:
+def read_stored_faces(crops: Path, mattes: Path, faces: pd.DataFrame) -> Iterator[tuple[str, StoredFace]]:
+    """Key and face of each of these photos, in the order of the shards; all have landmarks."""
+    frames = dict(zip(faces.index, photo_frames(faces), strict=True))
+    if not frames:
         return
     for row in join_mattes(read_shards(crops, ["photo", "image", *LANDMARKS]), mattes):
-        if row["photo"] in photos:
+        if row["photo"] in frames:
             landmarks = np.array([row[name] for name in LANDMARKS], float).reshape(5, 2)
-            yield row["photo"], StoredFace(row["image"], row["matte"], landmarks)
+            yield row["photo"], StoredFace(row["image"], row["matte"], landmarks, frames[row["photo"]])
 
 
 def measure_foreheads(faces: pd.DataFrame, crops: Path, mattes: Path, memo: Memo) -> pd.DataFrame:
     """The faces with the columns of `measure_forehead`; NaN without landmarks."""
-    photos = set(faces.index[faces[LANDMARKS].notna().all(axis=1)])
-    stored_faces, measurements = read_stored_faces(crops, mattes, photos), {}
+    known = faces[faces[LANDMARKS].notna().all(axis=1)]
+    stored_faces, measurements = read_stored_faces(crops, mattes, known), {}
     while chunk := dict(islice(stored_faces, CHUNK)):
         rows = memo.map(partial(map_threads, measure_forehead), chunk.values(), key=StoredFace.memo_key)
         measurements |= dict(zip(chunk, rows, strict=True))
