@@ -8,6 +8,7 @@ from visage.practice.geometry import Scene, ink_lines
 from visage.practice.paintbrush import (
     Region,
     blob,
+    find_window,
     hsv_to_rgb,
     mix,
     shade_surface,
@@ -15,7 +16,6 @@ from visage.practice.paintbrush import (
     tint,
     to_channels,
     to_linear,
-    value_noise,
 )
 from visage.practice.people import Person
 
@@ -104,10 +104,10 @@ def paint_brows(scene: Scene, region: Region) -> None:
         y = -face.brow_height - arch + 0.10 * np.clip(position - 0.62, 0, 1)
         y = y + thickness * person_rng.uniform(-0.5, 0.5, 85)
         lean = mix(-0.09, 0.035, position**0.6)
+        tips = np.stack([side * np.stack([x, x + 0.035, x + 0.085]), np.stack([y, y + lean * 0.6, y + lean * 0.7])], 2)
+        is_grey = person_rng.random(85) < 0.75 * person.age_signs.grey
         for k in range(85):
-            hair = np.array([(x[k], y[k]), (x[k] + 0.035, y[k] + lean[k] * 0.6), (x[k] + 0.085, y[k] + lean[k] * 0.7)])
-            is_grey = person_rng.random() < 0.75 * person.age_signs.grey
-            (grey_hairs if is_grey else hairs).append((hair * (side, 1), 0.017, 0.62))
+            (grey_hairs if is_grey[k] else hairs).append((tips[:, k], 0.017, 0.62))
     colour = to_linear(person.hair.colour) * 0.8
     lighting = scene.light.key * 0.6 + scene.light.fill
     grey = to_linear((0.62, 0.61, 0.60))
@@ -117,7 +117,10 @@ def paint_brows(scene: Scene, region: Region) -> None:
 
 def colour_lips(person: Person, colour: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """Change the face's albedo `colour` (height x width x 3) where the lips are."""
-    face, ax, mouth = person.face, np.abs(x), person.face.mouth_y
+    face, mouth = person.face, person.face.mouth_y
+    near = find_window((np.abs(x) < face.mouth_width + 0.25) * (np.abs(y - mouth) < 0.45))
+    colour, x, y = colour[near], x[near], y[near]
+    ax = np.abs(x)
     fullness = face.lips * (1 - 0.3 * min(person.age_signs.sagging, 1))
     across = np.clip(1 - np.square(ax / face.mouth_width), 0, 1)
     line = mouth + (face.mouth_corner_y - mouth) * np.square(ax / face.mouth_width)
@@ -132,14 +135,12 @@ def colour_lips(person: Person, colour: np.ndarray, x: np.ndarray, y: np.ndarray
     colour *= 1 - tint(np.clip(0.72 * gap + 0.3 * corner, 0, 0.9), (0.85, 1, 1))
 
 
-def paint_beard(scene: Scene, region: Region, x, y, cover) -> None:
-    """Stubble or a beard, inside the face's coverage `cover`; nothing on women."""
+def paint_beard(scene: Scene, region: Region, x, y, cover, grain: np.ndarray) -> None:
+    """Stubble or a beard, inside the face's coverage `cover`; `grain` is noise, of deviation about 0.6."""
     person, mouth = scene.person, scene.person.face.mouth_y
-    if person.gender != "male":
-        return
     area = _beard_area(person, x, y) * cover
     shadow = {"none": 0.16, "stubble": 0.42}.get(person.beard, 0.25)
-    dots = np.clip(0.75 + 0.55 * value_noise(scene.rng, x.shape, 1.3), 0, 1.4)
+    dots = np.clip(0.75 + 0.55 * grain, 0, 1.4)
     colour = mix(np.array(to_linear(person.hair.colour)), to_linear((0.66, 0.65, 0.64)), person.age_signs.grey)
     lighting = scene.light.key * 0.5 + scene.light.fill
     scene.canvas.overlay(colour * lighting, np.clip(area * shadow * dots, 0, 1), region, person=False)

@@ -8,6 +8,8 @@ Hairline y = -1, brows -0.3, mouth 1, chin 1.6. *Face* coordinates (x, y) turn w
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -78,15 +80,20 @@ class Scene:
 
     def streaks(self, across: np.ndarray, along: np.ndarray) -> np.ndarray:
         """The person's own strands of hair: thin across, long along the growth; mean 0, deviation about 0.4."""
-        noise = np.random.default_rng([self.person.seed, 7]).standard_normal((48, 512), np.float32)
-        strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.6, sigmaY=5, borderType=cv2.BORDER_REFLECT) * 2.6
         return cv2.remap(
-            strands,
+            _weave_strands(self.person.seed),
             across.astype(np.float32) + 256,
             along.astype(np.float32),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_WRAP,
         )
+
+
+@lru_cache(maxsize=4)  # photos of one person are drawn one after another
+def _weave_strands(seed: int) -> np.ndarray:
+    """One person's texture of hair, 48 along the strands x 512 across."""
+    noise = np.random.default_rng([seed, 7]).standard_normal((48, 512), np.float32)
+    return cv2.GaussianBlur(noise, (0, 0), sigmaX=0.6, sigmaY=5, borderType=cv2.BORDER_REFLECT) * 2.6
 
 
 def ink_lines(scene: Scene, region: Region, lines: Iterable[Line], soften: float = 0) -> np.ndarray:
@@ -97,11 +104,13 @@ def ink_lines(scene: Scene, region: Region, lines: Iterable[Line], soften: float
     if not lines:
         return np.zeros(shape, np.float32)
     all_points, widths, strengths = zip(*lines, strict=True)
-    ends = np.cumsum([len(points) for points in all_points])[:-1]
-    pixels = np.split(scene.head.face_to_pixels(np.concatenate(all_points)) - corner, ends)
-    return stroke_lines(shape, list(zip(pixels, widths, strengths, strict=True)), soften)
+    pixels = scene.head.face_to_pixels(np.concatenate(all_points)) - corner
+    ends = np.cumsum([0, *map(len, all_points)]).tolist()
+    pieces = [pixels[start:end] for start, end in pairwise(ends)]
+    return stroke_lines(shape, zip(pieces, widths, strengths, strict=True), soften)
 
 
+@lru_cache(maxsize=4)
 def _outline(person: Person) -> np.ndarray:
     """The edge of the head with the chin, flat coordinates, n x 2, clockwise from the crown."""
     face, sagging = person.face, person.age_signs.sagging

@@ -8,8 +8,11 @@ import numpy as np
 
 from visage.practice.geometry import Scene, skull_radius
 from visage.practice.paintbrush import (
+    Region,
+    find_window,
     interpolate,
     mix,
+    part_of,
     shade_surface,
     smoothstep,
     tint,
@@ -38,7 +41,7 @@ def paint_hair_behind(scene: Scene) -> None:
     half_width = _hanging_half_width(hair, u, v) - 0.02 - 0.3 * smoothstep(0.75, 1.2, v / hair.length)
     cover = smoothstep(-1.5, 1.5, (half_width + 0.012 * strands - np.abs(u)) * scene.head.scale)
     cover *= smoothstep(-2, 2, (hair.length + 0.05 * strands - v) * scene.head.scale) * smoothstep(-0.7, -0.45, v)
-    scene.canvas.overlay(_shade_hair(scene, u, v, hair.volume) * 0.62, cover, region)
+    _overlay_hair(scene, region, u, v, cover, hair.volume, 0.62)
 
 
 def _paint_knot(scene: Scene, x: float, y: float, r: float) -> None:
@@ -47,9 +50,8 @@ def _paint_knot(scene: Scene, x: float, y: float, r: float) -> None:
     u, v = scene.head.pixel_grid(region)
     radius = np.hypot(u - x - 0.1 * math.sin(scene.head.yaw), (v - y) * 1.15) / r
     cover = smoothstep(0, 2.5, (1 - radius) * r * scene.head.scale + 1)
-    hair = _shade_hair(scene, (u - x) * 1.6, (v - y) * 1.4 - 0.5, 1)
-    hair = hair * to_channels(0.75 + 0.35 * smoothstep(1, 0, radius))
-    scene.canvas.overlay(hair, cover, region)
+    depth = 0.75 + 0.35 * smoothstep(1, 0, radius)
+    _overlay_hair(scene, region, (u - x) * 1.6, (v - y) * 1.4 - 0.5, cover, 1, depth)
 
 
 def paint_hair_front(scene: Scene) -> None:
@@ -72,7 +74,7 @@ def paint_hair_front(scene: Scene) -> None:
     cover *= {"buzz": 0.72, "bald": 0.8}.get(hair.style, 1.0)
     shadow = cv2.GaussianBlur(cover, (0, 0), 0.05 * scale) * (1 - cover)
     scene.canvas.darken(0.5 * shadow * scene.canvas.alpha[region] * smoothstep(1.4, 1.1, v), region)
-    scene.canvas.overlay(_shade_hair(scene, u, v, _hair_thickness(hair)), cover, region)
+    _overlay_hair(scene, region, u, v, cover, _hair_thickness(hair), 1)
 
 
 def _cap_coverage(person: Person, theta, r, skull, strands, scale: float) -> np.ndarray:
@@ -147,8 +149,26 @@ def _interpolate_degrees(degrees: Sequence[float], values: Sequence[float], angl
     return table[np.clip(angle, 0, 180).astype(np.int32)]
 
 
-def _shade_hair(scene: Scene, u: np.ndarray, v: np.ndarray, volume: float) -> np.ndarray:
-    """Linear colour of lit hair at every (u, v): strands run down from the parting, grey ones among them."""
+def _overlay_hair(scene: Scene, region: Region, u, v, cover, volume: float, depth: float | np.ndarray) -> None:
+    """Blend in lit hair; `depth` is the share of the light that comes through to it, 0 to 1."""
+    window = find_window(cover, margin=2)
+    bend = None
+    if scene.person.hair.style in CURLY:
+        person_rng = np.random.default_rng([scene.person.seed, 17])
+        noise = value_noise(person_rng, u.shape, 0.10 * scene.head.scale)
+        bend = noise[window], np.roll(noise, 9, axis=1)[window]
+    colour = _shade_hair(scene, u[window], v[window], volume, bend)
+    colour *= to_channels(depth[window]) if np.ndim(depth) else depth
+    scene.canvas.overlay(colour, cover[window], part_of(region, window))
+
+
+def _shade_hair(
+    scene: Scene, u: np.ndarray, v: np.ndarray, volume: float, bend: tuple[np.ndarray, np.ndarray] | None
+) -> np.ndarray:
+    """Linear colour of lit hair at every (u, v): strands run down from the parting, grey ones among them.
+
+    `bend`: noise across and along the strands, for curls.
+    """
     person, hair = scene.person, scene.person.hair
     half_width = interpolate((-2.1, -1.75, -1.4, -0.9, -0.3, 0.6, 4), (0.25, 0.55, 0.95, 1.2, 1.3, 1.35, 1.5), v)
     half_width = half_width + 0.25 * volume
@@ -156,21 +176,18 @@ def _shade_hair(scene: Scene, u: np.ndarray, v: np.ndarray, volume: float) -> np
     across = (u - root) / half_width
     if hair.style in ("swept", "short", "fringe", "bald"):
         across = across + 0.30 * (v + 1.2) * np.sign(hair.parting + 0.01) * smoothstep(0.3, -1.2, v)
-    person_rng = np.random.default_rng([person.seed, 17])
-    curly = hair.style in CURLY
     down = v
-    if curly:
-        bend = value_noise(person_rng, u.shape, 0.10 * scene.head.scale)
-        across, down = across + 0.022 * bend, v + 0.10 * np.roll(bend, 9, axis=1)
+    if bend:
+        across, down = across + 0.022 * bend[0], v + 0.10 * bend[1]
     else:
         across = across + hair.wave * 0.035 * np.sin(v * 5.5 + 3 * across) * smoothstep(-1.0, 0.5, v)
     locks, fine = scene.streaks(across * 13, np.abs(down + 3) * 3), scene.streaks(across * 95, np.abs(down + 3) * 6)
     height = 0.9 * np.sqrt(np.clip(1.02 - np.square(u / half_width), 0.03, 1))
     height = height - 0.35 * np.square(np.clip(-0.7 - v, 0, 2))
-    if curly:
-        locks = 0.5 * locks + 0.75 * bend
+    if bend:
+        locks = 0.5 * locks + 0.75 * bend[0]
     height = height + 0.035 * locks + 0.008 * fine
-    grey_share = _grey_share(person.age_signs.grey, curly, u, locks, fine)
+    grey_share = _grey_share(person.age_signs.grey, bool(bend), u, locks, fine)
     brightness = np.clip(0.85 + 0.30 * locks + 0.32 * fine, 0.2, 2.2)
     grey = to_linear((0.74, 0.73, 0.72))
     colour = tint(brightness * (1 - grey_share), to_linear(hair.colour)) + tint(brightness * grey_share, grey)

@@ -9,9 +9,11 @@ from visage.practice.paintbrush import (
     blob,
     catmull_rom,
     choose_weighted,
+    find_window,
     fractal_noise,
     hsv_to_rgb,
     mix,
+    part_of,
     shade_surface,
     smoothstep,
     stroke_lines,
@@ -50,17 +52,20 @@ def paint_mask(scene: Scene, kind: str, placement: str) -> None:
         * smoothstep(-0.8, 0.8, (bottom - y) * scale)
         * smoothstep(-0.8, 0.8, (half_width - np.abs(x)) * scale)
     )
+    shadow = cv2.GaussianBlur(np.roll(cover, 2, 0), (0, 0), 0.035 * scale) * scene.canvas.alpha[region]
+    scene.canvas.darken(0.5 * shadow * (1 - cover), region)
+    shape, whole, window = u.shape, region, find_window(cover, margin=2)
+    planes = (u, v, x, y, top, bottom, cover)
+    region, (u, v, x, y, top, bottom, cover) = part_of(region, window), (plane[window] for plane in planes)
     t = np.clip((y - top) / np.maximum(bottom - top, 0.1), 0, 1)  # 0 at the upper edge, 1 at the lower
     dome = 0.85 * np.sqrt(np.clip(1.02 - np.square(u / 1.12) - 0.35 * np.square((v - 0.7) / 1.2), 0.03, 1))
     dome += 0.05 * blob(x, y, 0, 1.0, 0.5, 0.35) + (0.16 * blob(x, y, 0, 0.5, 0.24, 0.3) if placement == "well" else 0)
-    height = dome + _mask_creases(kind, x, t) + 0.018 * fractal_noise(rng, u.shape, 0.35 * scale, 2)
+    height = dome + _mask_creases(kind, x, t) + 0.018 * fractal_noise(rng, shape, 0.35 * scale, 2)[window]
     colour, second_colour = _choose_colours(rng, kind)
-    cloth = tint(1 + 0.04 * value_noise(rng, u.shape, 1.5), colour)
+    cloth = tint(1 + 0.04 * value_noise(rng, shape, 1.5)[window], colour)
     if kind == "patterned":
-        cloth = mix(cloth, second_colour, to_channels(_draw_pattern(rng, x, y)))
-    shadow = cv2.GaussianBlur(np.roll(cover, 2, 0), (0, 0), 0.035 * scale) * scene.canvas.alpha[region]
-    scene.canvas.darken(0.5 * shadow * (1 - cover), region)
-    _paint_loops(scene, region, placement, kind)
+        cloth = mix(cloth, second_colour, to_channels(_draw_pattern(rng, x, y, shape, window)))
+    _paint_loops(scene, whole, placement, kind)
     scene.canvas.overlay(shade_surface(cloth, height * scale, scene.light, wrap=0.35), cover, region)
 
 
@@ -107,8 +112,8 @@ def _choose_colours(rng: np.random.Generator, kind: str) -> tuple[np.ndarray, np
     return to_linear(np.clip(np.array(main) + rng.normal(0, 0.02, 3), 0.03, 1)), to_linear(second)
 
 
-def _draw_pattern(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Share of the second colour, 0 to 1."""
+def _draw_pattern(rng: np.random.Generator, x, y, shape: tuple[int, int], window: Region) -> np.ndarray:
+    """Share of the second colour, 0 to 1; x, y: the window of a region of this shape."""
     kind, n = rng.choice(["dots", "checks", "stripes", "patches"]), rng.uniform(14, 26)
     if kind == "dots":
         return smoothstep(0.45, 0.75, np.sin(x * n) * np.sin(y * n))
@@ -116,7 +121,7 @@ def _draw_pattern(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.
         return 0.5 * (smoothstep(0, 0.3, np.sin(x * n)) + smoothstep(0, 0.3, np.sin(y * n)))
     if kind == "stripes":
         return smoothstep(0, 0.3, np.sin((x * 0.4 + y) * n))
-    return smoothstep(0, 0.15, fractal_noise(rng, x.shape, 12, 2))
+    return smoothstep(0, 0.15, fractal_noise(rng, shape, 12, 2)[window])
 
 
 def _paint_loops(scene: Scene, region: Region, placement: str, kind: str) -> None:

@@ -6,6 +6,7 @@ them and `apply_camera` takes the root.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -44,16 +45,25 @@ def mix(a, b, share):
 
 def smoothstep(start: float, end: float, x):
     """0 before `start`, 1 after `end`, a smooth step (3t² - 2t³) between; `start` may be above `end`."""
-    t = np.clip((x - start) * (1 / (end - start)), 0, 1)
-    rise = 3 - 2 * t
-    rise *= t  # in place: most of the drawing time is spent here
+    t = x - start  # in place from here on: most of the drawing time is spent here
+    t *= 1 / (end - start)
+    t = np.clip(t, 0, 1, out=t) if np.ndim(t) else np.clip(t, 0, 1)
+    rise = t * -2
+    rise += 3
+    rise *= t
     rise *= t
     return rise
 
 
 def blob(x, y, cx: float, cy: float, rx: float, ry: float):
     """A Gaussian of height 1 at (cx, cy) that has fallen to 1/e at the radii rx, ry."""
-    return np.exp(-np.square((x - cx) / rx) - np.square((y - cy) / ry))
+    across, down = x - cx, y - cy
+    across /= rx
+    down /= ry
+    np.square(across, out=across)
+    np.square(down, out=down)
+    fall = np.negative(across, out=across) - down
+    return np.exp(fall, out=fall)
 
 
 def value_noise(rng: np.random.Generator, shape: tuple[int, int], cell: float | tuple[float, float]) -> np.ndarray:
@@ -95,10 +105,14 @@ def stroke_lines(
 ) -> np.ndarray:
     """How much of each pixel is inked by lines of (points in pixels, width in pixels, strength 0 to 1)."""
     ink = np.zeros(shape, np.uint8)
-    for points, width, strength in sorted(lines, key=lambda line: line[2]):
-        # OpenCV knows whole widths only: what is thinner than a pixel is drawn paler instead.
-        grey = int(255 * np.clip(strength * min(width, 1), 0, 1))
-        cv2.polylines(ink, [_to_fixed_point(points)], False, grey, max(1, round(width)), cv2.LINE_AA, SUBPIXEL)
+    lines = sorted(lines, key=lambda line: line[2])
+    ends = np.cumsum([0, *(len(points) for points, _, _ in lines)]).tolist()
+    fixed = _to_fixed_point(np.concatenate([points for points, _, _ in lines]))
+    # OpenCV knows whole widths only: what is thinner than a pixel is drawn paler instead.
+    pens = [(int(255 * min(max(s * min(width, 1), 0), 1)), max(1, round(width))) for _, width, s in lines]
+    for (grey, width), group in groupby(range(len(lines)), key=pens.__getitem__):  # one call for all hairs of a brow
+        drawn = [fixed[ends[i] : ends[i + 1]] for i in group]
+        cv2.polylines(ink, drawn, False, grey, width, cv2.LINE_AA, SUBPIXEL)
     ink = ink.astype(np.float32) * np.float32(1 / 255)
     return cv2.GaussianBlur(ink, (0, 0), soften) if soften else ink
 
@@ -149,6 +163,23 @@ def shade_surface(colour: Colour, height: np.ndarray, light: Light, *, gloss=0.0
     return reflection
 
 
+def find_window(cover: np.ndarray, margin: int = 0) -> Region:
+    """The part of a picture that holds all of `cover` above 1e-8, less than what float32 tells from nothing beside 1.
+
+    `margin`: so many pixels more on each side, for what looks at its neighbours. Nothing covered: one corner.
+    """
+    left, top, width, height = cv2.boundingRect((cover > 1e-8).view(np.uint8))
+    rows = slice(max(top - margin, 0), max(top + height + margin, 8))
+    return rows, slice(max(left - margin, 0), max(left + width + margin, 8))
+
+
+def part_of(region: Region, window: Region) -> Region:
+    """The region of the whole picture that is the window of this region."""
+    both = zip(region, window, strict=True)
+    rows, columns = (slice(whole.start + part.start, min(whole.start + part.stop, whole.stop)) for whole, part in both)
+    return rows, columns
+
+
 @dataclass
 class Canvas:
     """A picture in linear light (`rgb`) and how much of each pixel is person (`alpha`, 0 to 1)."""
@@ -166,30 +197,38 @@ class Canvas:
 
     def overlay(self, colour: Colour, cover: np.ndarray, region: Region = np.s_[:, :], person: bool = True) -> None:
         """Blend in a linear colour (one, or one per pixel) with coverage `cover`, 0 to 1; `person`: alpha grows too."""
-        rgb, cover = self.rgb[region], np.asarray(cover, np.float32)
+        part = find_window(cover)
+        rgb, cover = self.rgb[region][part], np.asarray(cover[part], np.float32)
         if np.ndim(colour) == 1:
             rgb *= to_channels(1 - cover)
             rgb += tint(cover, colour)
         else:
-            rgb += (colour - rgb) * to_channels(cover)
+            rgb += (colour[part] - rgb) * to_channels(cover)
         if person:
-            alpha = self.alpha[region]
+            alpha = self.alpha[region][part]
             alpha += (1 - alpha) * cover
 
     def darken(self, shadow: np.ndarray, region: Region = np.s_[:, :]) -> None:
         """Take away the share `shadow` (0 to 1) of the light, most of all of the blue."""
-        self.rgb[region] *= 1 - tint(shadow, (0.86, 0.96, 1.0))
+        part = find_window(shadow)
+        rgb = self.rgb[region][part]
+        rgb *= 1 - tint(shadow[part], (0.86, 0.96, 1.0))
 
 
 def apply_camera(
     rgb: np.ndarray, rng: np.random.Generator, *, exposure: float, white_balance: np.ndarray, blur: float, grain: float
 ) -> np.ndarray:
     """Linear light to RGB uint8: exposure, white balance (3 factors), lens blur (sigma in pixels), sensor noise."""
-    photo = rgb * (np.asarray(white_balance, np.float32) * np.float32(exposure))
+    factors = np.asarray(white_balance, np.float32) * np.float32(exposure)
+    photo = cv2.multiply(rgb, (*factors.tolist(), 0))
     if blur > 0.25:
         photo = cv2.GaussianBlur(photo, (0, 0), blur)
-    photo = np.sqrt(np.maximum(photo, 0))
-    photo -= np.float32(0.18) * np.maximum(photo - np.float32(0.7), 0)  # highlights roll off instead of burning out
+    photo = np.sqrt(np.maximum(photo, 0, out=photo), out=photo)
+    bright = photo - np.float32(0.7)
+    photo -= np.multiply(np.maximum(bright, 0, out=bright), np.float32(0.18), out=bright)  # burns out gently
     noise = rng.standard_normal(rgb.shape[:2], np.float32)
-    noise = cv2.merge([noise + 0.5 * np.roll(noise, shift, axis=1) for shift in (31, 57, 83)])  # partly coloured
-    return cv2.convertScaleAbs(np.maximum(photo + np.float32(grain) * noise, 0), alpha=255)
+    half = 0.5 * noise
+    noise = cv2.merge([noise + np.roll(half, shift, axis=1) for shift in (31, 57, 83)])  # partly coloured
+    noise *= np.float32(grain)
+    photo += noise
+    return cv2.convertScaleAbs(np.maximum(photo, 0, out=photo), alpha=255)

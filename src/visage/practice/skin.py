@@ -3,6 +3,8 @@
 A face is a height field of Gaussians, so that the light shapes a nose or a wrinkle. x, y: face coordinates.
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -12,20 +14,19 @@ from visage.practice.people import Person
 from visage.practice.traits import AgeSigns
 
 
-def skin_colour(person: Person, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Linear colour of skin with blotches and pores, height x width x 3."""
+def skin_colour(person: Person, shape: tuple[int, int], rng: np.random.Generator, window: Region) -> np.ndarray:
+    """Linear colour of skin with blotches and pores: the window (height x width x 3) of a region of this shape."""
     skin = to_linear(person.skin)
-    mottle = 0.05 * value_noise(rng, shape, 18) + 0.035 * value_noise(rng, shape, 5)
-    pores = 0.035 * value_noise(rng, shape, 1.6)
+    mottle = 0.05 * value_noise(rng, shape, 18)[window] + 0.035 * value_noise(rng, shape, 5)[window]
+    pores = 0.035 * value_noise(rng, shape, 1.6)[window]
     weights = (0.25, -0.6, -0.5)  # blotches are redder than the skin
     return cv2.merge([channel * (1 + pores + weight * mottle) for channel, weight in zip(skin, weights, strict=True)])
 
 
-def face_albedo(scene: Scene, region: Region, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Linear albedo of the face: skin, blush, the dark under the eyes, age spots. Without the lips."""
+def age_skin(scene: Scene, region: Region, x: np.ndarray, y: np.ndarray, colour: np.ndarray) -> None:
+    """Change the skin's linear colour: blush, the dark under the eyes, age spots."""
     person, signs, ax = scene.person, scene.person.age_signs, np.abs(x)
     person_rng = np.random.default_rng([person.seed, 11])
-    colour = skin_colour(person, x.shape, scene.rng)
     flush = 0.55 * blob(ax, y, 0.6, 0.45, 0.3, 0.24) + 0.5 * blob(x, y, 0, 0.56, 0.2, 0.14)
     flush *= 0.15 + 0.35 * person.makeup + 0.25 * max(1 - 1.6 * signs.folds, 0)  # the young are rosy
     colour *= 1 - tint(flush, (0.0, 0.5, 0.42))
@@ -33,7 +34,6 @@ def face_albedo(scene: Scene, region: Region, x: np.ndarray, y: np.ndarray) -> n
     colour *= 1 - tint(shadow, (0.7, 0.95, 0.8))
     colour *= np.float32(1) - np.float32(0.06 * min(signs.spots, 1)) * np.array([0.6, 1.0, 1.3], np.float32)
     _add_age_spots(scene, region, x, y, colour, person_rng)
-    return colour
 
 
 def _add_age_spots(scene: Scene, region: Region, x, y, colour: np.ndarray, person_rng: np.random.Generator) -> None:
@@ -73,6 +73,7 @@ def face_relief(person: Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return hills
 
 
+@lru_cache(maxsize=4)  # photos of one person are drawn one after another
 def trace_wrinkles(person: Person) -> list[Line]:
     """All wrinkles, each as strong as the signs of age say."""
     person_rng = np.random.default_rng([person.seed, 5])
