@@ -106,13 +106,17 @@ def paint_brows(scene: Scene, region: Region) -> None:
         lean = mix(-0.09, 0.035, position**0.6)
         tips = np.stack([side * np.stack([x, x + 0.035, x + 0.085]), np.stack([y, y + lean * 0.6, y + lean * 0.7])], 2)
         is_grey = person_rng.random(85) < 0.75 * person.age_signs.grey
-        for k in range(85):
-            (grey_hairs if is_grey[k] else hairs).append((tips[:, k], 0.017, 0.62))
+        hairs.append(tips[:, ~is_grey])
+        grey_hairs.append(tips[:, is_grey])
     colour = to_linear(person.hair.colour) * 0.8
     lighting = scene.light.key * 0.6 + scene.light.fill
     grey = to_linear((0.62, 0.61, 0.60))
-    scene.canvas.overlay(colour * lighting, ink_lines(scene, region, hairs, 0.35), region, person=False)
-    scene.canvas.overlay(grey * lighting, 0.8 * ink_lines(scene, region, grey_hairs, 0.35), region, person=False)
+    ink, grey_ink = (
+        ink_lines(scene, region, [(np.concatenate(strokes, 1).swapaxes(0, 1), 0.017, 0.62)], 0.35)
+        for strokes in (hairs, grey_hairs)
+    )
+    scene.canvas.overlay(colour * lighting, ink, region, person=False)
+    scene.canvas.overlay(grey * lighting, 0.8 * grey_ink, region, person=False)
 
 
 def colour_lips(person: Person, colour: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:

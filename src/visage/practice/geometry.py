@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -17,7 +16,8 @@ import numpy as np
 from visage.practice.paintbrush import Canvas, Light, Region, catmull_rom, mix, smoothstep, stroke_lines
 from visage.practice.people import Person
 
-Line = tuple[np.ndarray, float, float]  # points in face coordinates (n x 2), width in head units, strength 0 to 1
+# Points in face coordinates (n x 2, or m x n x 2 for m lines that are alike), width in head units, strength 0 to 1.
+Line = tuple[np.ndarray, float, float]
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,18 @@ class View:
         """Flat points (... x 2, head units) to pixels."""
         p = np.asarray(points, np.float32) * self.scale
         c, s = math.cos(self.roll), math.sin(self.roll)
-        return np.stack([self.x + p[..., 0] * c - p[..., 1] * s, self.y + p[..., 0] * s + p[..., 1] * c], -1)
+        x, y = p[..., 0], p[..., 1]
+        pixels = np.empty_like(p)
+        pixels[..., 0] = self.x + x * c - y * s
+        pixels[..., 1] = self.y + x * s + y * c
+        return pixels
 
     def to_region(self, shape: tuple[int, int], corners: tuple[float, float, float, float]) -> Region:
         """The part of the picture that holds a flat rectangle (x0 y0 x1 y1, head units); at least 8 x 8 pixels."""
         x0, y0, x1, y1 = corners
         px = self.to_pixels(np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]]))
-        (left, top), (right, bottom) = np.floor(px.min(0)).astype(int), np.ceil(px.max(0)).astype(int)
-        left, top = (int(np.clip(a, 0, n - 8)) for a, n in ((left, shape[1]), (top, shape[0])))
+        (left, top), (right, bottom) = np.floor(px.min(0)).tolist(), np.ceil(px.max(0)).astype(int).tolist()
+        left, top = (min(max(int(a), 0), n - 8) for a, n in ((left, shape[1]), (top, shape[0])))
         return np.s_[top : max(top + 8, min(bottom, shape[0])), left : max(left + 8, min(right, shape[1]))]
 
     def pixel_grid(self, region: Region) -> tuple[np.ndarray, np.ndarray]:
@@ -54,16 +58,17 @@ class View:
 
     def to_face(self, u, v):
         """Flat to face coordinates: the further forward a point of the turned head lies, the further it has moved."""
-        forward = np.sqrt(np.clip(1 - np.square(u / 1.3) - np.square(v / 2.0), 0.02, 1))
+        forward = np.sqrt(np.maximum(1 - np.square(u / 1.3) - np.square(v / 2.0), 0.02))
         return u - forward * math.sin(self.yaw), v - forward * math.sin(self.pitch)
 
     def face_to_pixels(self, points: np.ndarray) -> np.ndarray:
         """Face coordinates (... x 2) to pixels. The inverse of `to_face`, by six fixed-point steps."""
-        target = np.asarray(points, np.float32)
-        flat = target.copy()
+        target = np.moveaxis(np.asarray(points, np.float32), -1, 0)
+        u, v = target
         for _ in range(6):
-            flat += target - np.stack(self.to_face(flat[..., 0], flat[..., 1]), -1)
-        return self.to_pixels(flat)
+            x, y = self.to_face(u, v)
+            u, v = u + (target[0] - x), v + (target[1] - y)
+        return self.to_pixels(np.stack([u, v], -1))
 
 
 @dataclass
@@ -103,11 +108,13 @@ def ink_lines(scene: Scene, region: Region, lines: Iterable[Line], soften: float
     shape = (region[0].stop - region[0].start, region[1].stop - region[1].start)
     if not lines:
         return np.zeros(shape, np.float32)
-    all_points, widths, strengths = zip(*lines, strict=True)
-    pixels = scene.head.face_to_pixels(np.concatenate(all_points)) - corner
-    ends = np.cumsum([0, *map(len, all_points)]).tolist()
-    pieces = [pixels[start:end] for start, end in pairwise(ends)]
-    return stroke_lines(shape, zip(pieces, widths, strengths, strict=True), soften)
+    pixels = scene.head.face_to_pixels(np.concatenate([points.reshape(-1, 2) for points, _, _ in lines])) - corner
+    strokes, start = [], 0
+    for points, width, strength in lines:
+        end = start + points.size // 2
+        strokes.append((pixels[start:end].reshape(points.shape), width, strength))
+        start = end
+    return stroke_lines(shape, strokes, soften)
 
 
 @lru_cache(maxsize=4)

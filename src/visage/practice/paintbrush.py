@@ -6,7 +6,6 @@ them and `apply_camera` takes the root.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 import cv2
 import numpy as np
@@ -35,7 +34,7 @@ def to_channels(plane: np.ndarray) -> np.ndarray:
 def tint(plane: np.ndarray, colour: Colour) -> np.ndarray:
     """A plane (height x width) times a colour: height x width x 3."""
     plane = np.asarray(plane, np.float32)
-    return cv2.merge([plane * np.float32(c) for c in np.broadcast_to(colour, 3)])
+    return cv2.merge([plane * np.float32(c) for c in colour])
 
 
 def mix(a, b, share):
@@ -68,7 +67,7 @@ def blob(x, y, cx: float, cy: float, rx: float, ry: float):
 
 def value_noise(rng: np.random.Generator, shape: tuple[int, int], cell: float | tuple[float, float]) -> np.ndarray:
     """Smooth noise on a grid of `cell` pixels (one number, or down and across); mean 0, deviation about 0.6."""
-    down, across = np.broadcast_to(cell, 2)
+    down, across = cell if isinstance(cell, tuple) else (cell, cell)
     grid = rng.standard_normal((int(shape[0] / down) + 3, int(shape[1] / across) + 3), np.float32)
     return cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC if down > 3 else cv2.INTER_LINEAR)
 
@@ -83,14 +82,14 @@ def catmull_rom(points: Iterable, steps: int = 8, closed: bool = False) -> np.nd
     p = np.asarray(points, np.float32)
     control = np.concatenate([p[-1:], p, p[:2]]) if closed else np.concatenate([p[:1], p, p[-1:]])
     a, b, c, d = control[:-3, None], control[1:-2, None], control[2:-1, None], control[3:, None]
-    t = np.linspace(0, 1, steps, endpoint=False, dtype=np.float32)[None, :, None]
+    t = np.arange(steps, dtype=np.float32)[None, :, None] / np.float32(steps)
     line = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
     line = line.reshape(-1, p.shape[1])
     return line if closed else np.concatenate([line, p[-1:]])
 
 
 def _to_fixed_point(points: np.ndarray) -> np.ndarray:
-    return np.round(np.clip(points, -4000, 8000) * 2**SUBPIXEL).astype(np.int32)
+    return np.rint(np.minimum(np.maximum(points, -4000), 8000) * 2**SUBPIXEL).astype(np.int32)
 
 
 def fill_polygon(shape: tuple[int, int], outline: np.ndarray) -> np.ndarray:
@@ -103,16 +102,16 @@ def fill_polygon(shape: tuple[int, int], outline: np.ndarray) -> np.ndarray:
 def stroke_lines(
     shape: tuple[int, int], lines: Iterable[tuple[np.ndarray, float, float]], soften: float = 0
 ) -> np.ndarray:
-    """How much of each pixel is inked by lines of (points in pixels, width in pixels, strength 0 to 1)."""
+    """How much of each pixel is inked by lines of (points in pixels, width in pixels, strength 0 to 1).
+
+    Points are n x 2, or m x n x 2 for m lines that are alike.
+    """
     ink = np.zeros(shape, np.uint8)
-    lines = sorted(lines, key=lambda line: line[2])
-    ends = np.cumsum([0, *(len(points) for points, _, _ in lines)]).tolist()
-    fixed = _to_fixed_point(np.concatenate([points for points, _, _ in lines]))
-    # OpenCV knows whole widths only: what is thinner than a pixel is drawn paler instead.
-    pens = [(int(255 * min(max(s * min(width, 1), 0), 1)), max(1, round(width))) for _, width, s in lines]
-    for (grey, width), group in groupby(range(len(lines)), key=pens.__getitem__):  # one call for all hairs of a brow
-        drawn = [fixed[ends[i] : ends[i + 1]] for i in group]
-        cv2.polylines(ink, drawn, False, grey, width, cv2.LINE_AA, SUBPIXEL)
+    for points, width, strength in sorted(lines, key=lambda line: line[2]):
+        # OpenCV knows whole widths only: what is thinner than a pixel is drawn paler instead.
+        grey = int(255 * min(max(strength * min(width, 1), 0), 1))
+        strokes = list(_to_fixed_point(points).reshape(-1, *points.shape[-2:]))
+        cv2.polylines(ink, strokes, False, grey, max(1, round(width)), cv2.LINE_AA, SUBPIXEL)
     ink = ink.astype(np.float32) * np.float32(1 / 255)
     return cv2.GaussianBlur(ink, (0, 0), soften) if soften else ink
 
