@@ -13,17 +13,8 @@ from visage.formats.columns import CORNERS, LANDMARKS
 from visage.formats.shards import decode_image, encode_image, read_shards, shard_order, write_shards
 from visage.formats.tasks import Task
 from visage.runtime.memo import Memo
-from visage.transplants.grafting import (
-    SEAM,
-    SEAM_WIDTH,
-    GraftJob,
-    StoredFace,
-    face_grid,
-    make_graft,
-    match_colour,
-    measure_forehead,
-    skin_region,
-)
+from visage.transplants.face_regions import SEAM, SEAM_WIDTH, face_grid, skin_region
+from visage.transplants.grafting import GraftJob, StoredFace, make_graft, match_colour, measure_forehead
 from visage.transplants.landmarks import align_similarity, alignment_errors
 from visage.transplants.pairing import (
     MAX_TONE_DISTANCE,
