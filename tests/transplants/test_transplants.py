@@ -12,7 +12,7 @@ import pytest
 from visage.formats.columns import CORNERS, LANDMARKS
 from visage.formats.shards import decode_image, encode_image, read_shards, shard_order, write_shards
 from visage.formats.tasks import Task
-from visage.runtime.memo import Memo
+from visage.runtime.memo import Memo, digest, reachable
 from visage.transplants.face_regions import SEAM, SEAM_WIDTH, face_grid, skin_region
 from visage.transplants.grafting import GraftJob, StoredFace, make_graft, match_colour, measure_forehead
 from visage.transplants.landmarks import align_similarity, alignment_errors
@@ -296,6 +296,15 @@ def test_the_share_is_reached_in_every_fold_and_not_overshot(data: StageData) ->
             assert not new or (old + new - 1) / (len(members) + new - 1) < share
 
 
+def test_a_change_in_one_fold_leaves_the_pairs_of_the_others(data: StageData) -> None:
+    before = pair_faces(data.faces, TASKS, PARAMS)
+    photo = data.faces.index[(data.faces["fold"] == 0) & (data.faces["age"] == ">=60")][0]
+    data.faces.loc[photo, "bare"] = 0.1
+    after = pair_faces(data.faces, TASKS, PARAMS)
+    changed = before[~before["donor"].add(before["receiver"]).isin(after["donor"].add(after["receiver"]))]
+    assert set(changed["fold"]) == {0}
+
+
 def test_no_pair_is_made_twice_and_receivers_take_turns(data: StageData) -> None:
     plan = pair_faces(data.faces, TASKS, PARAMS.replace(target_share=1.0))
     assert not plan.duplicated(["donor", "receiver"]).any()
@@ -545,6 +554,14 @@ def test_a_second_run_writes_the_same_bytes_with_or_without_the_memo(data: Stage
     (data.root / "memo").rename(data.root / "gone")
     data.make_transplants(PARAMS)
     assert read_files(data.root / "transplants") == first
+
+
+def test_all_code_that_makes_a_graft_and_the_donors_frame_are_part_of_its_digest() -> None:
+    modules = reachable(["visage.transplants.grafting"])
+    assert {f"visage.transplants.{name}" for name in ("face_regions", "landmarks")} <= modules
+    job = graft_job(plain_image((200, 150, 120)), plain_image((90, 60, 40)))
+    moved = replace(job, donor=replace(job.donor, frame=FRAME + 1))
+    assert digest(*job.memo_key()) != digest(*moved.memo_key())
 
 
 def test_a_changed_crop_remakes_its_own_pictures_and_no_others(data: StageData) -> None:

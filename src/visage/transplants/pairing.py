@@ -85,12 +85,13 @@ def pair_faces(faces: pd.DataFrame, tasks: Sequence[Task], params: TransplantPar
     """
     rows: list[tuple] = []
     if params.method != "none":
-        age, rng, shared = find_age_task(tasks), np.random.default_rng(params.seed), shared_tasks(faces, tasks, params)
+        age, shared = find_age_task(tasks), shared_tasks(faces, tasks, params)
         reasons = refuse_photos(faces, [age.name, *shared], params)
         for fold, members in faces.groupby("fold"):
             is_old, is_suitable = members[age.name] == age.classes[-1], reasons[members.index] == ""
             count = transplant_count(int(is_old.sum()), len(members), params.target_share)
             donors, receivers = members[is_old & is_suitable], members[~is_old & is_suitable]
+            rng = np.random.default_rng([params.seed, int(fold)])  # a change in one fold leaves the others
             rows += pair_fold(int(fold), donors, receivers, count, shared, params, rng)
     return pd.DataFrame(rows, columns=["donor", "receiver", "fold", "error", "part"])
 
