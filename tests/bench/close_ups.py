@@ -26,17 +26,19 @@ from visage.runtime.params import load
 
 SIDE = 200  # pixels
 VARIANTS = {
-    "margin 0.25": {"margin": 0.25},
-    "margin auto": {"margin": "auto"},
-    "margin auto, square": {"margin": "auto", "shape": "square"},
     "blur": {"margin": 0.25, "pad": "blur"},
+    "reflect": {"margin": 0.25, "pad": "reflect"},
     "mean": {"margin": 0.25, "pad": "mean"},
+    "auto": {"margin": "auto", "pad": "blur"},
+    "auto, square": {"margin": "auto", "pad": "blur", "shape": "square"},
 }
+SUFFIXES = (".jpg", ".jpeg", ".png")
+DETECTOR = str(PROJECT / "models/bundled/detector.onnx")
 
 
 def write_close_ups(source: Path, out: Path, count: int) -> None:
     """Up to `count` close-ups in out/raw, and their out/photos.csv."""
-    params = load(DetectParams, "detect", path=PROJECT / "params.yaml").replace(weights=str(PROJECT / DETECTOR))
+    params = load(DetectParams, "detect", path=PROJECT / "params.yaml").replace(weights=DETECTOR)
     photos = sorted(path.relative_to(source).as_posix() for path in source.rglob("*.*") if path.suffix in SUFFIXES)
     (out / "raw").mkdir(parents=True, exist_ok=True)
     rows = []
@@ -67,10 +69,6 @@ def run_stage(out: Path, name: str, *words: str) -> str:
     return subprocess.run(command, cwd=out, check=True, capture_output=True, text=True).stdout.strip()
 
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-DETECTOR = "models/bundled/detector.onnx"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
@@ -81,17 +79,17 @@ def main() -> None:
     if not (out / "photos.csv").exists():
         write_close_ups(args.photos, out, args.count)
     params = yaml.safe_load((PROJECT / "params.yaml").read_text())
-    params["detect"]["weights"] = str(PROJECT / DETECTOR)
+    params["detect"]["weights"] = DETECTOR
     (out / "params.yaml").write_text(yaml.safe_dump(params))
     (out / "manual.csv").write_text(",".join(MANUAL_BOX_COLUMNS) + "\n")
     print(run_stage(out, "detect", "raw", "photos.csv", "boxes.csv", "missed.csv"))
     for name, changes in VARIANTS.items():
         (out / "params.yaml").write_text(yaml.safe_dump(params | {"crop": params["crop"] | changes}))
-        folder = out / name.replace(", ", "-").replace(" ", "-")
-        said = run_stage(out, "crop", "raw", "photos.csv", "boxes.csv", "manual.csv", f"{folder}/crops", f"{folder}")
-        outside = np.array([row["outside"] for row in read_rows(folder / "crops", ["outside"])])
-        quantiles = ", ".join(f"{value:.3f}" for value in np.quantile(outside, [0.1, 0.5, 0.9]))
-        print(f"{name}: outside {quantiles} (10%, median, 90%) of {len(outside):,} crops.\n  {said}")
+        folder = out / name.replace(", ", "-")
+        output = run_stage(out, "crop", "raw", "photos.csv", "boxes.csv", "manual.csv", f"{folder}/crops", f"{folder}")
+        outside = [row["outside"] for row in read_rows(folder / "crops", ["outside"])]
+        shares = ", ".join(f"{share:.3f}" for share in np.quantile(outside, [0.1, 0.5, 0.9]))
+        print(f"\n{name}: outside {shares} (10%, median, 90%) of {len(outside):,} crops.\n{output}")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,13 @@ def test_much_outside_says_which_parameters_would_help_and_how_much():
     params = PARAMS.replace(margin=0.25, shape="portrait")
     sentence = describe_outside(np.array([0.5]), faces(100), params)
     assert "25% with crop.margin: auto (here 0)" in sentence
-    assert "0% with crop.shape: square and margin: auto" in sentence and "crop.enabled: false" in sentence
+    assert sentence.endswith("0% with crop.shape: square and margin: auto.")
+
+
+def test_only_what_would_help_is_suggested():
+    turned = faces(100).assign(right_eye_x=40.0, right_eye_y=40.0, left_eye_x=60.0, left_eye_y=60.0)
+    sentence = describe_outside(np.array([0.17]), turned, PARAMS.replace(align=True))
+    assert sentence.endswith("it would be 0% with crop.enabled: false (whole photos).")
 
 
 def test_a_set_without_crops_has_nothing_outside():

@@ -49,10 +49,12 @@ def describe_outside(outside: np.ndarray, faces: pd.DataFrame, params: CropParam
     if median <= MUCH:
         return f"{sentence}."
     tried = faces.head(EXAMPLES)
-    others = []
+    best, others = median, []
     for name, changed in suggest_params(tried, params).items():
         share = np.median([measure_face(face, changed) for face in tried.to_dict("records")])
-        others.append(f"{share:.0%} with {name}")
+        if share < best:
+            others.append(f"{share:.0%} with {name}")
+            best = share
     return f"{sentence}; it would be {', '.join(others)}."
 
 
