@@ -32,7 +32,7 @@ def draw_crops() -> list[dict]:
 
 def network_alone(model: MattingModel) -> float:
     """Pictures a second through the network, with nothing before or after it."""
-    network = model.session.inner_session
+    network = model.network
     pixels = np.random.default_rng(0).standard_normal((1, 3, INPUT_SIDE, INPUT_SIDE)).astype(np.float32)
     inputs = {network.get_inputs()[0].name: pixels}
     return measure_rate(lambda: list(map_threads(lambda _: network.run(None, inputs), range(PICTURES))))

@@ -1,4 +1,4 @@
-"""Mattes: how much of each pixel is person, by rembg."""
+"""Mattes: how much of each pixel is person, by an ONNX file or a model of rembg."""
 
 import os
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from visage.faces.sessions import PRETRAINED, session_options
+from visage.faces.sessions import PRETRAINED, open_onnx, session_options
 from visage.formats.photos import IMAGENET_MEAN, IMAGENET_STD
 from visage.formats.shards import decode_image, encode_image
 from visage.runtime.memo import file_digest
 from visage.runtime.params import Params, suggest
 
 BUNDLED = Path("models/bundled/matting.onnx")
-U2NETS = ("u2net", "u2netp", "u2net_custom")  # rembg's names of the networks with U2-Net's input and output
+U2NETS = ("u2net", "u2netp")  # rembg's names of the networks with U2-Net's input and output, which files have too
 INPUT_SIDE = 320  # px of their square input
 MEAN, STD = np.float32(IMAGENET_MEAN), np.float32(IMAGENET_STD)
 
@@ -27,15 +27,22 @@ class CutOutParams(Params):
 
 
 class MattingModel:
-    """A rembg session. Threads share it, each on its own core."""
+    """A network that tells person from background. Threads share it, each on its own core.
+
+    The bundled network and files are opened without rembg, whose import compiles code for the better part of a minute.
+    """
 
     def __init__(self, model: str) -> None:
-        self.session, weights = open_rembg_session(model)
+        if weights := matting_file(model):
+            self.network = open_onnx(weights)
+        else:
+            self.session, weights = open_rembg_session(model)
+            self.network = self.session.inner_session if model in U2NETS else None
         self.digest = file_digest(weights)
 
     def matte(self, image: np.ndarray) -> np.ndarray:
         """RGB height x width x 3 to uint8 height x width; 255 is person."""
-        if self.session.name() in U2NETS:
+        if self.network:
             return self.run_u2net(image)
         from PIL import Image
 
@@ -45,17 +52,25 @@ class MattingModel:
         """rembg's steps before and after a U2-Net in a fifth of their time: they take longer than a small network."""
         pixels = cv2.resize(image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_CUBIC).astype(np.float32)
         pixels = (pixels / max(pixels.max(), 1) - MEAN) / STD
-        network = self.session.inner_session
-        outputs = network.run(None, {network.get_inputs()[0].name: pixels.transpose(2, 0, 1)[None]})
+        outputs = self.network.run(None, {self.network.get_inputs()[0].name: pixels.transpose(2, 0, 1)[None]})
         matte = outputs[0][0, 0]
         matte = (matte - matte.min()) / max(np.ptp(matte), 1e-6)
         return cv2.resize((matte * 255).astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
+def matting_file(model: str) -> Path | None:
+    """The weights of the bundled network or of an .onnx file; None for a model of rembg."""
+    if model != "bundled" and not model.endswith(".onnx"):
+        return None
+    file = (BUNDLED if model == "bundled" else Path(model)).resolve()
+    if not file.is_file():
+        raise ValueError(f"cut_out.model: {file} is not there; give the path of an ONNX file with U2-Net's input.")
+    return file
+
+
 def open_rembg_session(model: str) -> tuple[Any, Path]:
     """A rembg session and the file of its weights, which rembg downloads to PRETRAINED on first use."""
-    if model == "bundled" or model.endswith(".onnx"):
-        file = (BUNDLED if model == "bundled" else Path(model)).resolve()
+    if file := matting_file(model):
         os.environ["U2NET_HOME"] = str(file.parent)  # rembg opens files of its own folder only
         name, extra = "u2net_custom", {"model_path": str(file)}
     else:

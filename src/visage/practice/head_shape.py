@@ -63,7 +63,7 @@ def paint_face(scene: Scene) -> None:
     edge = skull_radius(person, np.arctan2(ox, 0.1 - v), 0.1)
     radius = np.hypot(ox, v - 0.1) / edge
     cover = smoothstep(-0.7, 0.9, (1 - radius) * edge * scale)
-    shape, window = u.shape, find_window(cover, margin=2)
+    shape, window = u.shape, find_window(cover, margin=8)
     pores = value_noise(scene.rng, shape, 2.2)
     colour = skin_colour(person, shape, scene.rng, window)
     region = part_of(region, window)
