@@ -151,3 +151,44 @@ def test_the_interval_covers_the_score_of_the_whole_population():
         covered_by_photos += low <= 0.7 <= high
     assert covered >= 0.88 * 150
     assert covered_by_photos < 0.75 * 150
+
+
+def paired_answers(seed=0, people=200, gain=0.5):
+    """Seven photos of each person; old answers are wrong for a third of the people, new ones for fewer of the same."""
+    rng = np.random.default_rng(seed)
+    person = np.repeat(np.arange(people), 7)
+    truth = rng.integers(0, 3, people)[person]
+    wrong = (rng.random(people) < 0.3)[person]
+    old = np.where(wrong, (truth + 1) % 3, truth)
+    return truth, old, np.where(wrong & (rng.random(people) < gain)[person], truth, old), person
+
+
+def test_a_paired_gain_is_the_difference_of_the_f1_and_its_interval_is_narrower_than_that_of_either_score():
+    truth, old, new, people = paired_answers()
+    gain = scores.paired_gain(truth, old, new, people, resamples=400, seed=0)
+    assert gain.old == scores.macro_f1(truth, old) and gain.new == scores.macro_f1(truth, new)
+    assert gain.low < gain.difference == gain.new - gain.old < gain.high and gain.low > 0
+    for answers in (old, new):
+        low, high = scores.percentile_interval(scores.resampled_f1(truth, answers, people, resamples=400, seed=0))
+        assert gain.high - gain.low < high - low + gain.difference
+    assert gain == scores.paired_gain(truth, old, new, people, resamples=400, seed=0)
+
+
+def test_a_paired_gain_turns_its_sign_with_the_sides_and_is_nothing_for_the_same_answers():
+    truth, old, new, people = paired_answers()
+    there, back = (scores.paired_gain(truth, *pair, people, resamples=200, seed=0) for pair in ((old, new), (new, old)))
+    assert (there.low, there.difference, there.high) == pytest.approx((-back.high, -back.difference, -back.low))
+    same = scores.paired_gain(truth, old, old, people, resamples=200, seed=0)
+    assert (same.low, same.difference, same.high) == (0, 0, 0)
+
+
+def test_the_interval_of_no_true_gain_holds_nought_about_95_times_of_100():
+    """Answers whose mistakes fall on people at random, as often on either side."""
+    rng, held = np.random.default_rng(3), 0
+    for seed in range(60):
+        person = np.repeat(np.arange(80), 7)
+        truth = rng.integers(0, 3, 80)[person]
+        old, new = (np.where((rng.random(80) < 0.3)[person], (truth + 1) % 3, truth) for _ in range(2))
+        gain = scores.paired_gain(truth, old, new, person, resamples=200, seed=seed)
+        held += gain.low <= 0 <= gain.high
+    assert held >= 51
