@@ -103,7 +103,7 @@ def test_every_section_is_read_by_one_model_with_exactly_its_keys():
 def test_tasks_and_members_override_keys_of_the_recipe_and_every_task_has_its_entry():
     assert list(PARAMS["tasks"]) == list(PARAMS["labels"])
     for override in [*PARAMS["tasks"].values(), *PARAMS["members"].values()]:
-        assert set(override) - {"like"} <= set(TrainParams.model_fields)
+        assert set(override) - {"like", "tasks"} <= set(TrainParams.model_fields)
 
 
 def test_dvc_changes_one_line_of_params_yaml_when_it_sets_one_value(tmp_path):

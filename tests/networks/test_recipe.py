@@ -79,6 +79,27 @@ def test_a_member_may_be_like_another_and_say_only_what_differs(tmp_path: Path) 
     assert "epochs: 2                         # members.second" in describe_recipe("mask", "second", path)
 
 
+def test_what_a_member_says_of_a_task_beats_the_task_and_is_taken_over_by_one_that_is_like_it(tmp_path: Path) -> None:
+    own = {"tasks": {"age": {"epochs": 3}}}
+    members = {"first": own, "second": {"like": "first"}, "third": {"like": "first"} | {"tasks": {"age": {"lr": 0.5}}}}
+    path = write_params(tmp_path, members=members, tasks={"age": {"epochs": 9, "lr": 0.1}})
+    found = {(task, member): load_recipe(task, member, path) for task in ("age", "mask") for member in members}
+    assert [found["age", member].epochs for member in members] == [3, 3, 3]
+    assert [found["age", member].lr for member in members] == [0.1, 0.1, 0.5]
+    assert found["mask", "third"] == load_recipe("mask", "first", write_params(tmp_path))
+
+
+def test_a_joint_member_ignores_what_it_says_of_a_task(tmp_path: Path) -> None:
+    path = write_params(tmp_path, members={"first": {"joint": True, "tasks": {"age": {"epochs": 3}}}})
+    assert load_recipe("age", "first", path) == load_recipe("mask", "first", path)
+
+
+def test_a_member_speaks_of_tasks_that_exist(tmp_path: Path) -> None:
+    path = write_params(tmp_path, members={"first": {"tasks": {"aeg": {"epochs": 3}}}})
+    with pytest.raises(ValueError, match="there is no section 'tasks.aeg'. Did you mean 'age'"):
+        load_recipe("mask", "first", path)
+
+
 @pytest.mark.parametrize(
     ("members", "sentence"),
     [

@@ -123,12 +123,17 @@ def load_recipe(task: str, member: str, path: Path = FILE) -> TrainParams:
 def resolve_recipe(task: str, member: str, path: Path = FILE) -> tuple[TrainParams, dict[str, str]]:
     """The recipe, and for each of its keys the section that says it: a later section overrides an earlier one.
 
-    `train`, then the member that this one is `like`, the member, and the task. A joint member has one network for all
-    tasks, so what a single task overrides does not count for it.
+    `train`, then the member that this one is `like`, the member, the task, and what the member itself says of the task
+    (`members.<member>.tasks.<task>`). A joint member has one network for all tasks, so what a single task overrides
+    does not count for it.
     """
     tree = read_params(path)
-    sections = ["train", *member_sections(tree, member, path)]
-    recipe, sources = merge_sections(tree, [*sections, f"tasks.{task}"], path)
+    members = member_sections(tree, member, path)
+    sections, own = (
+        ["train", *members],
+        [f"{name}.tasks.{task}" for name in members if has_task(tree, name, task, path)],
+    )
+    recipe, sources = merge_sections(tree, [*sections, f"tasks.{task}", *own], path)
     return merge_sections(tree, sections, path) if recipe.joint else (recipe, sources)
 
 
@@ -142,10 +147,18 @@ def member_sections(tree: dict[str, Any], member: str, path: Path) -> list[str]:
     return [f"members.{base}", f"members.{member}"]
 
 
+def has_task(tree: dict[str, Any], member: str, task: str, path: Path) -> bool:
+    """Whether a member says something of its own about this task; a task that does not exist is an error."""
+    own = find_section(tree, member, path).get("tasks") or {}
+    for name in own:
+        find_section(tree, f"tasks.{name}", path)
+    return task in own
+
+
 def merge_sections(tree: dict[str, Any], sections: list[str], path: Path) -> tuple[TrainParams, dict[str, str]]:
     merged, sources = {}, {}
     for section in sections:
-        values = {key: value for key, value in find_section(tree, section, path).items() if key != "like"}
+        values = {k: value for k, value in find_section(tree, section, path).items() if k not in ("like", "tasks")}
         merged |= values
         sources |= dict.fromkeys(values, section)
     return validate(TrainParams, merged, f"{path}: {' + '.join(sections)}"), sources
