@@ -7,6 +7,7 @@ from visage.ensemble.decision_rule import EnsembleParams
 from visage.ensemble.evaluation import evaluate, plot_tables
 from visage.ensemble.fitting import answer_table, fit_ensemble
 from visage.ensemble.member_predictions import RoundParams, build_examples, read_member_predictions
+from visage.ensemble.people import average_people
 from visage.formats.tables import read_folds, read_photos
 from visage.formats.tasks import read_tasks
 from visage.runtime.params import load
@@ -19,6 +20,8 @@ def main(
     params, rounds = load(EnsembleParams, "ensemble"), load(RoundParams, "rounds")
     examples = build_examples(read_photos(photos), read_folds(folds), read_tasks(tasks))
     predictions = read_member_predictions([first, second], examples, [*rounds.first, *rounds.second])
+    if params.average_people:
+        predictions = average_people(predictions, examples)
     result = fit_ensemble(predictions, examples, params)
     scores = evaluate(predictions, result, examples, params)
     answer_table(result, examples).to_csv(answers, index=False, float_format="%.6f")

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from visage.ensemble.decision_rule import EnsembleParams
 from visage.ensemble.member_predictions import Examples, MemberPredictions, align_predictions, build_examples
 from visage.formats.columns import SHOTS
+from visage.formats.predictions import FIRST_VIEW, view_columns
 from visage.formats.tasks import Task, class_codes, classify, write_tasks
 
 MASK = Task("mask", ("worn", "incorrect", "not worn"), "mask")
@@ -18,7 +19,7 @@ GENDER = Task("gender", ("male", "female"), "gender")
 AGE = Task("age", ("<30", "30-59", ">=60"), "age", (30, 60))
 COMPETITION = (MASK, GENDER, AGE)
 MASK_BY_SHOT = (1, 0, 0, 0, 0, 0, 2)  # class codes of a person's seven photos; the other tasks are about the person
-PARAMS = EnsembleParams(weights="fitted", rule="auto", shrinkage=0.002, resamples=200, seed=0)
+PARAMS = EnsembleParams(average_people=True, weights="fitted", rule="auto", shrinkage=0.002, resamples=200, seed=0)
 
 
 def draw_photos(people: int, tests: int, folds: int, rng: np.random.Generator, tasks: Sequence[Task] = COMPETITION):
@@ -62,6 +63,7 @@ def draw_member(photos, folds, train_codes, test_codes, task, rng, *, skill: flo
     for names, fold, kind, codes in groups:
         table = pd.DataFrame({"photo": names.to_numpy(), "fold": fold, "kind": kind})
         table[list(task.classes)] = draw_probabilities(codes, len(task.classes), skill, rng)
+        table[view_columns(task.classes, FIRST_VIEW)] = table[list(task.classes)]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.drawn_people import AGE, MASK, TASKS, drawn_dataset, drawn_images, folds_of, people, recipe
+from visage.formats.predictions import prediction_columns
 from visage.formats.tasks import Task
 from visage.inference import list_checkpoints, predict, predict_probabilities, tta_views
 from visage.learning.cross_validation import train_fold
@@ -53,7 +54,7 @@ def test_held_out_people_are_predicted_by_one_fold_and_eval_photos_by_all(
         held_out, evals = (set(rows.loc[rows["kind"] == kind, "photo"]) for kind in ("held_out", "eval"))
         assert (rows["fold"] == fold).all()
         assert held_out == set(fold_of.index[fold_of == fold]) and evals == {"eval/0.jpg", "eval/1.jpg"}
-        assert rows.columns.tolist() == ["photo", "fold", "kind", *MASK.classes]
+        assert rows.columns.tolist() == prediction_columns(MASK.classes)
         np.testing.assert_allclose(rows[list(MASK.classes)].sum(axis=1), 1, atol=1e-5)
 
 
@@ -94,11 +95,22 @@ def test_with_flip_a_picture_and_its_mirror_image_get_one_answer(models: Path) -
     network, card = read_checkpoint(models / "fold0.safetensors")
     pixels = torch.randint(0, 256, (3, 3, 32, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     plain, mirrored, once = (
-        predict_probabilities(network, card, pictures, tta=tta)[card.head_index(AGE.name)]
+        predict_probabilities(network, card, pictures, tta=tta)[card.head_index(AGE.name)][0]
         for pictures, tta in ((pixels, "flip"), (pixels.flip(3), "flip"), (pixels.flip(3), "none"))
     )
     np.testing.assert_allclose(plain, mirrored, atol=1e-5)
     assert not np.allclose(plain, once, atol=1e-5)
+
+
+def test_the_first_view_is_what_the_picture_gets_without_test_time_augmentation(models: Path) -> None:
+    network, card = read_checkpoint(models / "fold0.safetensors")
+    pixels = torch.randint(0, 256, (3, 3, 32, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for flipped, once in zip(
+        *(predict_probabilities(network, card, pixels, tta=t) for t in ("flip", "none")), strict=True
+    ):
+        np.testing.assert_array_equal(flipped[1], once[0])
+        np.testing.assert_array_equal(once[1], once[0])
+        assert not np.array_equal(flipped[0], flipped[1])
 
 
 def test_a_folder_without_checkpoints_is_an_error(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from visage.formats.predictions import KINDS, prediction_columns
 from visage.networks.checkpoints import CheckpointCard, read_card, read_checkpoint
 from visage.networks.images import ImageArray
 from visage.networks.network import Head, Network
@@ -46,7 +47,7 @@ def predict(
     tta: str,
     device: str,
 ) -> Iterator[pd.DataFrame]:
-    """One table per checkpoint: photo, fold, kind (held_out | eval), one probability per class.
+    """One table per checkpoint; its columns are those of `prediction_columns`.
 
     A network with several heads answers for all of them at once, and the memo keeps that for the other tasks.
     """
@@ -67,11 +68,11 @@ def predict(
     for file, answers in zip(files, memo.map(compute, files, key=list_inputs, chunk=1), strict=True):
         card = cards[file]
         classes = card.heads[card.head_index(task)].classes
-        probabilities = np.frombuffer(answers[task], np.float32).reshape(-1, len(classes))
         own = table.iloc[rows[file]]
-        kind = np.where(own["split"] == "train", "held_out", "eval")
-        columns = {"photo": own["photo"].to_numpy(), "fold": card.fold, "kind": kind}
-        yield pd.DataFrame(columns | dict(zip(classes, probabilities.T, strict=True)))
+        mean, first = np.frombuffer(answers[task], np.float32).reshape(2, len(own), len(classes))
+        kind = np.where(own["split"] == "train", *KINDS)
+        keys = own["photo"].to_numpy(), np.full(len(own), card.fold), kind
+        yield pd.DataFrame(dict(zip(prediction_columns(classes), [*keys, *mean.T, *first.T], strict=True)))
 
 
 def join_folds(rows: pd.DataFrame, photos: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
@@ -89,23 +90,27 @@ def rows_to_predict(table: pd.DataFrame, fold: int) -> np.ndarray:
 
 @torch.no_grad()
 def predict_probabilities(network: Network, card: CheckpointCard, pixels: Tensor, *, tta: str) -> list[np.ndarray]:
-    """One array of N x classes per head, for pictures (uint8, N x 3 x H x W): the mean over views, in eval mode."""
+    """One array of 2 x N x classes per head, for pictures (uint8, N x 3 x H x W), in eval mode.
+
+    The first N x classes are the mean over all views, the second the first view alone.
+    """
     device, batches = network.mean.device, []
     for indices in torch.arange(len(pixels), device=device).split(BATCH):
         with autocast(device, card.recipe.precision):
             views = [network(view) for view in tta_views(to_float(gather(pixels, indices)), tta)]
         outputs_by_head = zip(*views, strict=True)
         batches.append(
-            [mean_probabilities(head, outputs) for head, outputs in zip(card.heads, outputs_by_head, strict=True)]
+            [average_views(head, outputs) for head, outputs in zip(card.heads, outputs_by_head, strict=True)]
         )
     if not batches:
-        return [np.empty((0, len(head.classes)), np.float32) for head in card.heads]
-    return [torch.cat(parts).numpy(force=True) for parts in zip(*batches, strict=True)]
+        return [np.empty((2, 0, len(head.classes)), np.float32) for head in card.heads]
+    return [torch.cat(parts, 1).numpy(force=True) for parts in zip(*batches, strict=True)]
 
 
-def mean_probabilities(head: Head, views: Sequence[Tensor]) -> Tensor:
-    """N x classes, from one head's outputs for every view."""
-    return torch.stack([head.class_logits(outputs).softmax(1) for outputs in views]).mean(0)
+def average_views(head: Head, views: Sequence[Tensor]) -> Tensor:
+    """2 x N x classes, from one head's outputs for every view: the mean over views, and the first."""
+    probabilities = torch.stack([head.class_logits(outputs).softmax(1) for outputs in views])
+    return torch.stack([probabilities.mean(0), probabilities[0]])
 
 
 def tta_views(pictures: Tensor, tta: str) -> Iterator[Tensor]:

@@ -32,7 +32,7 @@ def make_examples(truth, sizes, people=None, folds=None) -> Examples:
     people = np.arange(count) if people is None else people
     tasks = tuple(Task(f"t{i}", tuple("abcde"[:size]), f"t{i}") for i, size in enumerate(sizes))
     names = np.arange(count).astype(str)
-    return Examples(tasks, names, people, people % 3 if folds is None else folds, tuple(truth), names[:0])
+    return Examples(tasks, names, people, people % 3 if folds is None else folds, tuple(truth), names[:0], np.arange(0))
 
 
 def test_a_tie_goes_to_the_class_that_is_rarer_in_training_and_then_to_the_earlier_one():

@@ -18,7 +18,6 @@ from visage.ensemble.label_issues import (
     find_person_issues,
     find_photo_issues,
     find_swaps,
-    is_person_task,
     issue_probabilities,
     label_weights,
     nearest_legal_value,
@@ -205,17 +204,6 @@ def test_a_person_of_a_single_photo_is_an_issue_of_1_photo():
     notes = [issue.corrections[0]["note"] for issue in find_person_issues(evidence)]
     assert notes[0] == "given male; models say female (0.03, 7 photos)"
     assert notes[2] == "given male; models say female (0.90, 1 photo)"
-
-
-@pytest.mark.parametrize("mixed, expected", [(0, True), (1, True), (2, False)])
-def test_a_label_is_about_people_if_it_is_one_and_the_same_for_95_of_100(mixed, expected):
-    labels = [["male", "female"]] * mixed + [["male", "male"]] * (20 - mixed) + [["female"]] * 9
-    rows = [(person, label) for person, own in enumerate(labels) for label in own]
-    assert is_person_task(pd.DataFrame(rows, columns=["person", "gender"]), GENDER) == expected
-
-
-def test_without_people_of_several_photos_a_label_is_about_photos():
-    assert not is_person_task(pd.DataFrame({"person": ["a", "b"], "gender": ["male", "male"]}), GENDER)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from visage.ensemble.member_predictions import (
     build_examples,
     read_member_predictions,
 )
+from visage.formats.predictions import FIRST_VIEW
 
 ADVICE = " Run `dvc repro`, so that the predictions, photos.csv and folds.csv belong together."
 PHOTO = "train/images/000000/0.jpg"
@@ -25,7 +26,7 @@ def tiny_set():
     rows = [("t1", 5, "eval", 0.1), ("a1", 2, "held_out", 0.2), ("t2", 2, "eval", 0.3), ("b1", 5, "held_out", 0.4),
             ("t2", 5, "eval", 0.5), ("a2", 2, "held_out", 0.6), ("t1", 2, "eval", 0.7)]  # fmt: skip
     table = pd.DataFrame(rows, columns=["photo", "fold", "kind", "male"]).assign(female=lambda t: 1 - t["male"])
-    return photos, folds, table
+    return photos, folds, table.assign(**{"first/male": table["female"], "first/female": table["male"]})
 
 
 def test_examples_are_sorted_by_photo_and_carry_fold_and_class():
@@ -48,6 +49,22 @@ def test_predictions_are_aligned_by_photo_and_fold_whatever_the_order_of_rows():
     held_out, test = align_predictions(table, build_examples(photos, folds, [GENDER]), GENDER, "file")
     assert held_out == pytest.approx(np.array([[0.2, 0.8], [0.6, 0.4], [0.4, 0.6]]))
     assert test[..., 0] == pytest.approx(np.array([[0.7, 0.3], [0.1, 0.5]]))  # folds 2 and 5, photos t1 and t2
+
+
+def test_the_first_view_is_read_on_demand_and_checked_alike():
+    photos, folds, table = tiny_set()
+    examples = build_examples(photos, folds, [GENDER])
+    held_out, _ = align_predictions(table, examples, GENDER, "file", FIRST_VIEW)
+    assert held_out[:, 0] == pytest.approx([0.8, 0.4, 0.6])
+    with pytest.raises(ValueError, match="1 rows hold probabilities that do not add up to one: t1"):
+        align_predictions(set_first("first/male", 0.5)(table, [0]), examples, GENDER, "file", FIRST_VIEW)
+
+
+def test_photos_to_answer_of_one_person_have_one_number_and_nameless_ones_none():
+    photos, folds, _ = tiny_set()
+    assert build_examples(photos, folds, [GENDER]).test_people.tolist() == [-1, -1]
+    examples = build_examples(photos.assign(person=["x", "b", "a", "x", "a"]), folds, [GENDER])
+    assert examples.test_people.tolist() == [0, 0] and examples.people.tolist() == [0, 0, 1]
 
 
 def test_the_order_of_columns_does_not_matter():
@@ -153,9 +170,10 @@ def test_other_columns_are_refused_and_named(population):
     photos, folds, table = population
     with pytest.raises(ValueError) as error:
         align_predictions(table.rename(columns={"worn": "on"}), build_examples(photos, folds, COMPETITION), MASK, "f")
+    rest = "'incorrect', 'not worn', 'first/worn', 'first/incorrect', 'first/not worn']"
     assert str(error.value) == (
-        "f: the columns are ['photo', 'fold', 'kind', 'on', 'incorrect', 'not worn'], and should be "
-        "['photo', 'fold', 'kind', 'worn', 'incorrect', 'not worn']." + ADVICE
+        f"f: the columns are ['photo', 'fold', 'kind', 'on', {rest}, and should be "
+        f"['photo', 'fold', 'kind', 'worn', {rest}.{ADVICE}"
     )
 
 

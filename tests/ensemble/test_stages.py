@@ -18,7 +18,7 @@ from visage.formats.tasks import joint_codes
 
 PARAMS = """
 rounds: {first: [small, wide], second: []}
-ensemble: {weights: fitted, rule: auto, shrinkage: 0.002, resamples: 200, seed: 0}
+ensemble: {average_people: true, weights: fitted, rule: auto, shrinkage: 0.002, resamples: 200, seed: 0}
 pseudo: {min_probability: 0.9, classes: {age: {">=60": 0.8}}}
 """
 ENSEMBLE = ["photos.csv", "tasks.json", "folds.csv", "predictions", "second", "answers.csv", "plots", "ensemble.json"]

@@ -265,6 +265,26 @@ def test_any_table_with_a_photo_column_will_do(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_table_may_name_the_people_of_photos_to_answer(tmp_path):
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        picture(tmp_path / name)
+    rows = "a.jpg,ann,f,\nb.jpg,bob,,eval\nc.jpg,bob,,eval\nd.jpg,,,eval\n"
+    (tmp_path / "faces.csv").write_text(f"photo,person,sex,split\n{rows}")
+    result = index(tmp_path, layout="table", table="faces.csv", tasks=[Task("sex", ("f", "m"), "sex")])
+    assert result.photos["person"].tolist() == ["ann", "bob", "bob", ""]
+
+
+def test_a_bad_photo_to_answer_leaves_the_others_of_its_person_in(tmp_path):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        picture(tmp_path / name)
+    rows = "a.jpg,ann,f,\nb.jpg,ann,x,\nc.jpg,ann,,eval\nlost.jpg,bob,,eval\nd.jpg,bob,,eval\ne.jpg,eve,m,\n"
+    picture(tmp_path / "d.jpg"), picture(tmp_path / "e.jpg")
+    (tmp_path / "faces.csv").write_text(f"photo,person,sex,split\n{rows}")
+    tasks = [Task("sex", ("f", "m"), "sex")]
+    result = index(tmp_path, layout="table", table="faces.csv", tasks=tasks, on_bad="skip")
+    assert result.photos["photo"].tolist() == ["c.jpg", "d.jpg", "e.jpg"]  # ann has a bad label, bob a missing photo
+
+
 def test_without_people_every_photo_is_its_own_person(tmp_path):
     picture(tmp_path / "a.jpg")
     (tmp_path / "faces.csv").write_text("photo,sex\na.jpg,f\n")

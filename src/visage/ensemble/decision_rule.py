@@ -28,6 +28,7 @@ GAIN_QUANTILE = 0.05  # the gain of the offsets must be positive in all but this
 class EnsembleParams(Params):
     """Section `ensemble`."""
 
+    average_people: bool
     weights: Weighting
     rule: RuleName
     shrinkage: float = Field(ge=0)

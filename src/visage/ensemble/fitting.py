@@ -1,8 +1,8 @@
 """The members' predictions as one answer for every photo.
 
 Whatever is fitted (weights, temperature, rule) is fitted on all folds but one to answer that one, and on all folds to
-answer the test photos. Photos are answered one by one: that several show the same person, which is known of training
-photos only, never changes a probability or an answer.
+answer the test photos. Photos are answered one by one: that several show the same person changes an answer only where
+that is known of the photos to answer as well, and then the predictions come averaged (`people.py`).
 """
 
 from collections.abc import Sequence

@@ -15,13 +15,13 @@ from pydantic import Field
 from scipy.special import softmax
 
 from visage.ensemble.blend import log_probs
+from visage.ensemble.people import is_about_people, mean_by_person
 from visage.formats.columns import CORRECTION_COLUMNS
 from visage.formats.tasks import Task, class_codes
 from visage.runtime.params import Params
 
 PRIOR_NOISE = 0.01  # the share of wrong labels that is assumed before any model is asked
 MAX_NOISE = 0.1  # the largest share of wrong labels in one class, whatever the models predict
-PERSON_SHARE = 0.95  # a field that is the same on all photos of so many people is a fact about people
 CALIBRATION_STEPS = 60  # ten would mostly do
 TINY = 1e-12  # keeps logarithms and quotients finite
 
@@ -82,7 +82,7 @@ def find_label_issues(photos: pd.DataFrame, answers: pd.DataFrame, tasks: Sequen
 
 def find_task_issues(table: pd.DataFrame, task: Task) -> Iterator[LabelIssue]:
     """Every label of one task, in no order: what is unlikely to be wrong goes to the end of the list."""
-    if is_person_task(table, task):
+    if is_about_people(table["person"].to_numpy(str), class_codes(table[task.name], task)):
         yield from find_person_issues(build_person_evidence(table, task))
     else:
         yield from find_photo_issues(build_photo_evidence(table, task), table["person"].to_numpy())
@@ -110,19 +110,12 @@ def find_photo_issues(evidence: Evidence, people: np.ndarray) -> Iterator[LabelI
         yield LabelIssue(wrong[i], "photo", [correction_row(evidence, i, best[i], "", photo=keys[i])])
 
 
-def is_person_task(table: pd.DataFrame, task: Task) -> bool:
-    """Whether nearly all people of several photos have one label throughout."""
-    several = table.groupby("person")[task.name].agg(["size", "nunique"]).query("size > 1")
-    return len(several) > 0 and (several["nunique"] == 1).mean() >= PERSON_SHARE
-
-
 def build_person_evidence(table: pd.DataFrame, task: Task) -> Evidence:
     """Mean log probabilities over a person's photos; how much more they say together is left to the calibration."""
     log_p = log_probs(class_probabilities(table, task))
     codes = class_codes(table[task.name], task)
     people, first, person = np.unique(table["person"].to_numpy(str), return_index=True, return_inverse=True)
-    counts = np.bincount(person)
-    means = np.stack([np.bincount(person, column) for column in log_p.T], axis=1) / counts[:, None]
+    counts, means = np.bincount(person), mean_by_person(log_p, person)
     votes = np.zeros((len(people), len(task.classes)), int)
     np.add.at(votes, (person, codes), 1)
     labels = votes.argmax(1)

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
+from visage.formats.predictions import KINDS, MEAN_VIEW, prediction_columns, view_columns
 from visage.formats.tasks import Task, class_codes
 from visage.runtime.params import Params
 from visage.runtime.problems import describe_problem, raise_problems
 
-KINDS = ("held_out", "eval")
 RERUN_ADVICE = "Run `dvc repro`, so that the predictions, photos.csv and folds.csv belong together."
 
 
@@ -35,7 +35,8 @@ class RoundParams(Params):
 class Examples:
     """The photos to predict, sorted by photo key, so that no result depends on the order of a file.
 
-    `people` (numbers), `folds` and `truth` (one array of class codes for each task) are about the training photos.
+    `people` (numbers), `folds` and `truth` (one array of class codes for each task) are about the training photos;
+    `test_people` about those to answer, -1 where nobody is named.
     """
 
     tasks: tuple[Task, ...]
@@ -44,6 +45,7 @@ class Examples:
     folds: np.ndarray
     truth: tuple[np.ndarray, ...]
     test_photos: np.ndarray
+    test_people: np.ndarray
 
     def subset(self, rows: np.ndarray) -> Self:
         """The same with only these of the training photos."""
@@ -93,13 +95,20 @@ def build_examples(photos: pd.DataFrame, folds: pd.DataFrame, tasks: Sequence[Ta
         ["photos.csv: there is no training photo."] if train.empty else [],
         [] if fold.nunique() > 1 else ["folds.csv: cross-fitting takes two folds or more; raise split.folds."],
     )
-    people = np.unique(train["person"].to_numpy(str), return_inverse=True)[1]
-    train_photos, test_photos = train["photo"].to_numpy(object), test["photo"].to_numpy(object)
-    return Examples(tuple(tasks), train_photos, people, fold.to_numpy(int), truth, test_photos)
+    people, test_people = (np.unique(own["person"].to_numpy(str), return_inverse=True)[1] for own in (train, test))
+    return Examples(
+        tasks=tuple(tasks),
+        train_photos=train["photo"].to_numpy(object),
+        people=people,
+        folds=fold.to_numpy(int),
+        truth=truth,
+        test_photos=test["photo"].to_numpy(object),
+        test_people=np.where(test["person"] == "", -1, test_people),
+    )
 
 
 def read_member_predictions(
-    folders: Sequence[Path], examples: Examples, members: Sequence[str]
+    folders: Sequence[Path], examples: Examples, members: Sequence[str], view: str = MEAN_VIEW
 ) -> list[MemberPredictions]:
     """The files `<task>-<member>.parquet` of all tasks and members; files of members not asked for are not read."""
     paths = {path.name: path for folder in folders for path in sorted(Path(folder).glob("*.parquet"))}
@@ -112,7 +121,7 @@ def read_member_predictions(
                 problems.append(f"{file} is in none of {', '.join(map(str, folders))}. {RERUN_ADVICE}")
                 continue
             try:
-                arrays.append(align_predictions(pd.read_parquet(paths[file]), examples, task, file))
+                arrays.append(align_predictions(pd.read_parquet(paths[file]), examples, task, file, view))
             except ValueError as error:
                 problems.append(str(error))
         if not problems:
@@ -122,10 +131,11 @@ def read_member_predictions(
     return predictions
 
 
-def align_predictions(rows: pd.DataFrame, examples: Examples, task: Task, file: str) -> tuple[np.ndarray, np.ndarray]:
+def align_predictions(
+    rows: pd.DataFrame, examples: Examples, task: Task, file: str, view: str = MEAN_VIEW
+) -> tuple[np.ndarray, np.ndarray]:
     """One table in the order of the examples: (training photos, classes) and (folds, test photos, classes)."""
-    classes = list(task.classes)
-    columns = ["photo", "fold", "kind", *classes]
+    classes, columns = view_columns(task.classes, view), prediction_columns(task.classes)
     if sorted(rows.columns) != sorted(columns):
         raise ValueError(f"{file}: the columns are {list(rows.columns)}, and should be {columns}. {RERUN_ADVICE}")
     raise_problems(describe_problems(file, find_bad_rows(rows, classes)))

@@ -192,15 +192,19 @@ def read_competition_eval(root: Path, problems: list[Problem]) -> pd.DataFrame:
 
 
 def read_table_photos(root: Path, name: str, problems: list[Problem]) -> pd.DataFrame:
-    """Any CSV with a `photo` column and label columns; `person` and `split` (train or eval) if it has them."""
+    """Any CSV with a `photo` column and label columns; `person` and `split` (train or eval) if it has them.
+
+    A training photo without a person is a person of its own; a photo to answer names one only if the table does.
+    """
     table = read_listing(root, name, ["photo"], reserved=["row"])
     table = table.assign(row=table.index).reset_index(drop=True)
     table["split"] = table["split"].replace("", "train") if "split" in table else "train"
-    person = table["person"] if "person" in table else table["photo"]
-    table["person"] = person.where(person != "", table["photo"]).where(table["split"] != "eval", "")
+    named = table["person"] if "person" in table else pd.Series("", table.index)
+    table["person"] = named.where((named != "") | (table["split"] == "eval"), table["photo"])
     listings = zip(table["photo"], table["split"], table["photo"].duplicated(), strict=True)
     sentences = [describe_listing(root, *listing) for listing in listings]
-    places = table[["row", "person", "photo"]].to_dict("records")
+    places = table.assign(person=table["person"].where(table["split"] != "eval", ""))  # one bad photo drops no others
+    places = places[["row", "person", "photo"]].to_dict("records")
     problems += [
         Problem(file=name, problem=sentence, **place)
         for place, sentence in zip(places, sentences, strict=True)

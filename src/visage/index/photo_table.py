@@ -139,7 +139,8 @@ def find_unreadable(photos: Sequence[str], sizes: Sequence[Size | str]) -> list[
 
 def drop_rejected(table: pd.DataFrame, rejected: pd.DataFrame) -> pd.DataFrame:
     people = set(rejected["person"]) - {""}
-    return table[~table["photo"].isin(rejected["photo"]) & ~table["person"].isin(people)]
+    by_person = table["person"].isin(people) & (table["split"] == "train")
+    return table[~table["photo"].isin(rejected["photo"]) & ~by_person]
 
 
 def describe_problems(problems: Sequence[Problem]) -> str:
