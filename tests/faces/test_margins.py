@@ -22,8 +22,9 @@ def test_auto_is_the_most_that_the_photos_have_room_for_in_steps(side, margin):
 
 
 def test_one_photo_in_ten_may_have_less_room():
-    assert fit_margin(faces(*[50] * 19, 100, 100), AUTO).margin == 0.25
+    assert fit_margin(faces(*[50] * 18, 100, 100), AUTO).margin == 0.25
     assert fit_margin(faces(*[50] * 17, 100, 100, 100), AUTO).margin == 0
+    assert fit_margin(faces(50, 50, 100), AUTO).margin == 0
 
 
 def test_a_number_stays_and_a_set_without_faces_gets_the_most():

@@ -29,8 +29,8 @@ def fit_margin(faces: pd.DataFrame, params: CropParams) -> CropParams:
     """
     if params.margin != "auto":
         return params
-    margins = [largest_margin(face, params) for face in faces[faces["by"] != "whole"].to_dict("records")]
-    margin = np.quantile(margins, TOLERATED, method="lower") if margins else MOST
+    margins = sorted(largest_margin(face, params) for face in faces[faces["by"] != "whole"].to_dict("records"))
+    margin = margins[int(TOLERATED * len(margins))] if margins else MOST
     return params.replace(margin=round(int(np.clip(margin, 0, MOST) / STEP + 1e-9) * STEP, 2))
 
 
