@@ -35,9 +35,8 @@ def frame_depth(frame: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
     A frame counts from the corner of the first pixel.
     """
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32) + 0.5
-    points = np.stack([x, y], -1)
-    return np.minimum(*(depth_inside(points, corners.astype(np.float32)) for corners in frame))
+    x, y = (np.arange(length, dtype=np.float32) + 0.5 for length in (shape[1], shape[0]))
+    return np.minimum(*(depth_inside(x, y[:, None], corners.astype(np.float32)) for corners in frame))
 
 
 def smoothstep(values: np.ndarray, start: float, end: float) -> np.ndarray:

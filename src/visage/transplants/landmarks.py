@@ -76,14 +76,18 @@ def photo_frames(faces: pd.DataFrame) -> np.ndarray:
     return frames
 
 
-def depth_inside(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """How far points (... x 2) lie inside a convex outline (... x corners x 2, clockwise on screen); < 0 outside."""
-    distances = []
+def depth_inside(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """How far points lie inside a convex outline (... x corners x 2, clockwise on screen); < 0 outside.
+
+    x, y and the outline without its last two axes broadcast: a row of x and a column of y are a picture.
+    """
+    depth = None
     for corner in range(corners.shape[-2]):
         start, end = corners[..., corner - 1, :], corners[..., corner, :]
-        side, offset = (end - start) / np.linalg.norm(end - start, axis=-1, keepdims=True), points - start
-        distances.append(side[..., 0] * offset[..., 1] - side[..., 1] * offset[..., 0])
-    return np.min(distances, axis=0)
+        side = (end - start) / np.linalg.norm(end - start, axis=-1, keepdims=True)
+        distance = side[..., 0] * (y - start[..., 1]) - side[..., 1] * (x - start[..., 0])
+        depth = distance if depth is None else np.minimum(depth, distance)
+    return depth
 
 
 def forehead_shares(faces: pd.DataFrame) -> pd.DataFrame:
@@ -93,7 +97,7 @@ def forehead_shares(faces: pd.DataFrame) -> pd.DataFrame:
     ellipse = (x + 1j * y)[np.hypot(x, y) < 1]
     points = ellipse.real * FOREHEAD_HALF_WIDTH + 1j * (ellipse.imag * FOREHEAD_HALF_HEIGHT - FOREHEAD_HEIGHT)
     position = ((right + left) / 2)[:, None] + points * (left - right)[:, None]
-    points = np.stack([position.real, position.imag], -1)  # faces x points x 2
-    is_inside = np.stack([depth_inside(points, frame[:, None]) > 0 for frame in photo_frames(faces).swapaxes(0, 1)])
+    outlines = photo_frames(faces).swapaxes(0, 1)[:, :, None]  # 2 x faces x 1 x 4 x 2
+    is_inside = np.stack([depth_inside(position.real, position.imag, corners) > 0 for corners in outlines])
     shares = {"in_photo": is_inside[1].mean(1), "in_picture": is_inside.all(0).mean(1)}
     return pd.DataFrame(shares, index=faces.index).where(faces[LANDMARKS].notna().all(axis=1))
