@@ -43,6 +43,22 @@ def test_the_competitions_layout_becomes_one_table(competition):
     assert result.counts["people"] == 3
 
 
+def test_photos_without_any_label_are_told_what_to_do(tmp_path):
+    picture(tmp_path / "eval/a.png")
+    with pytest.raises(ValueError, match="none of the 1 photos has a label.*list these as `eval`"):
+        index(tmp_path, layout="table")
+    (tmp_path / "photos.csv").write_text("photo\neval/a.png\n")
+    with pytest.raises(ValueError, match="none of the 1 photos has a label"):
+        index(tmp_path, layout="table", table="photos.csv")
+
+
+def test_photos_in_no_folder_are_told_of_folders_and_tables(tmp_path):
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / name)
+    with pytest.raises(ValueError, match=r"a.png and 1 more lie in no folder.*name it in index.table"):
+        index(tmp_path, layout="table")
+
+
 def test_the_labels_as_they_came_know_of_no_correction(competition):
     correction = ("000001_male_Asian_20", "", "gender", "female", "1", "", "")
     root = competition(PEOPLE)
@@ -240,10 +256,11 @@ def test_a_label_that_the_photos_do_not_have_is_told(competition):
         index(competition(PEOPLE), tasks=[Task("hair", ("long", "short"), "hair")])
 
 
-def test_nothing_to_train_on_is_told(tmp_path):
+def test_nothing_left_to_train_on_is_told_with_the_problems(tmp_path):
     picture(tmp_path / "eval/a.jpg")
-    with pytest.raises(ValueError, match=r"^no photo to train on is left\.$"):
-        index(tmp_path, layout="table", tasks=[Task("mask", ("with", "without"), "folder")])
+    picture(tmp_path / "sad/b.jpg")
+    with pytest.raises(ValueError, match=r"^no photo to train on is left\.\n.*sad/b.jpg"):
+        index(tmp_path, "skip", layout="table", tasks=[Task("mask", ("with", "without"), "folder")])
 
 
 def test_a_correction_moves_the_class(competition):

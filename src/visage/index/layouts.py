@@ -59,8 +59,18 @@ def read_layout(root: Path, params: IndexParams) -> tuple[pd.DataFrame, list[Pro
     else:
         photos = read_table_photos(root, params.table, problems) if params.table else list_folder_photos(root)
     if photos.empty and not problems:
-        raise ValueError(f"{root} holds no photos in the layout {params.layout!r}.")
+        raise ValueError(f"{root} holds no photos in the layout {params.layout!r}.{explain_empty(root, params)}")
     return photos.fillna(""), problems
+
+
+def explain_empty(root: Path, params: IndexParams) -> str:
+    """What the layout of folders misses where photos lie in none."""
+    if params.layout != "table" or params.table or not (photos := list_photos(Path(root))):
+        return ""
+    return (
+        f" {photos[0]} and {len(photos) - 1} more lie in no folder: put the photos of each class into a folder with "
+        "its name, or write a table and name it in index.table."
+    )
 
 
 def read_listing(root: Path, name: str, columns: Sequence[str], reserved: Collection[str] = ()) -> pd.DataFrame:

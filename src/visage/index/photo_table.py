@@ -54,6 +54,8 @@ def build_photo_table(
 
     `photos` and `problems` are the layout's, `sizes` are what `size_reader` says of each photo.
     """
+    if not problems:
+        check_labels(photos)
     check_fields(photos, tasks)
     corrected = apply_corrections(
         photos, corrections, tasks, confidence=params.label_confidence, file=str(corrections_file)
@@ -89,10 +91,24 @@ def original_labels(table: pd.DataFrame, photos: pd.DataFrame, tasks: Sequence[T
     return train
 
 
+def list_fields(photos: pd.DataFrame) -> list[str]:
+    """The columns that a label may come from."""
+    own = ("photo", "split", "person", "row", "shot", "id_shot")
+    return [name for name in photos if name not in own]
+
+
+def check_labels(photos: pd.DataFrame) -> None:
+    """There must be photos to learn from, and something to learn."""
+    if not list_fields(photos) or not (photos["split"] == "train").any():
+        raise ValueError(
+            f"none of the {len(photos)} photos has a label, so nothing can be learnt from them. Put photos with labels "
+            "beside them, in the same table or as folders, and list these as `eval`: then they are answered."
+        )
+
+
 def check_fields(photos: pd.DataFrame, tasks: Sequence[Task]) -> None:
     """Every task's label must be a field that the layout gives."""
-    own = ("photo", "split", "person", "row", "shot", "id_shot")
-    known = [name for name in photos if name not in own]
+    known = list_fields(photos)
     for task in tasks:
         if task.source not in known:
             raise ValueError(
