@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -83,22 +84,15 @@ def write_table(name: str, change: Callable[[Portrait], np.ndarray], train: int)
 
 
 def run(*stages: str) -> pd.DataFrame:
-    """Adopt the folder `photos` and run stages; data/photos.csv as a table of texts."""
+    """Adopt the folder `photos` and run stages as dvc.yaml calls them; data/photos.csv as a table of texts."""
     adopt_folder("mine", Path("photos"), Path("data/raw"), Path("data/manual"))
-    raw, manual = Path("data/raw/mine"), Path("data/manual/mine")
-    photos, tasks, original = Path("data/photos.csv"), Path("data/tasks.json"), Path("data/original.csv")
-    rejected, counts, folds = Path("data/rejected.csv"), Path("metrics/photos.json"), Path("data/folds.csv")
-    boxes, missed, crops = Path("data/boxes.csv"), Path("metrics/missed.csv"), Path("data/crops")
-    arguments = {
-        "index": (raw, manual / "labels.csv", photos, original, tasks, rejected, counts),
-        "split": (original, tasks, folds),
-        "resolve": (Path("data/recipes"),),
-        "detect": (raw, photos, boxes, missed),
-        "crop": (raw, photos, boxes, manual / "boxes.csv", crops),
-    }
+    pipeline = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     for stage in stages:
-        runpy.run_path(str(PROJECT / f"stages/{stage}.py"))["main"](*arguments[stage])
-    return pd.read_csv(photos, dtype=str, keep_default_na=False)
+        _, script, *paths = shlex.split(pipeline[stage]["cmd"].replace("${data.name}", "mine"))
+        for path in map(Path, paths):
+            path.parent.mkdir(parents=True, exist_ok=True)  # DVC makes the folders of outputs
+        runpy.run_path(str(PROJECT / script))["main"](*map(Path, paths))
+    return pd.read_csv("data/photos.csv", dtype=str, keep_default_na=False)
 
 
 def test_every_kind_of_photos_on_the_page_is_tried_here():
