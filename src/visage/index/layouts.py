@@ -69,7 +69,7 @@ def explain_empty(root: Path, params: IndexParams) -> str:
         return ""
     return (
         f" {photos[0]} and {len(photos) - 1} more lie in no folder: put the photos of each class into a folder with "
-        "its name, or write a table and name it in index.table."
+        "its name (those to answer into `eval`), or write a table and name it in index.table."
     )
 
 

@@ -5,19 +5,9 @@ import math
 import numpy as np
 
 from visage.practice.geometry import Scene, ink_lines
-from visage.practice.paintbrush import (
-    Region,
-    blob,
-    find_window,
-    hsv_to_rgb,
-    mix,
-    shade_surface,
-    smoothstep,
-    tint,
-    to_channels,
-    to_linear,
-)
+from visage.practice.paintbrush import blob, hsv_to_rgb, mix, shade_surface, smoothstep, tint, to_channels, to_linear
 from visage.practice.people import Person
+from visage.practice.windows import Region, find_window
 
 
 def paint_eye(scene: Scene, side: int) -> None:

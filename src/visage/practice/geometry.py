@@ -13,8 +13,9 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from visage.practice.paintbrush import Canvas, Light, Region, catmull_rom, mix, smoothstep, stroke_lines
+from visage.practice.paintbrush import Canvas, Light, catmull_rom, mix, smoothstep, stroke_lines
 from visage.practice.people import Person
+from visage.practice.windows import Region
 
 # Points in face coordinates (n x 2, or m x n x 2 for m lines that are alike), width in head units, strength 0 to 1.
 Line = tuple[np.ndarray, float, float]

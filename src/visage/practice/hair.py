@@ -8,11 +8,8 @@ import numpy as np
 
 from visage.practice.geometry import Scene, skull_radius
 from visage.practice.paintbrush import (
-    Region,
-    find_window,
     interpolate,
     mix,
-    part_of,
     shade_surface,
     smoothstep,
     tint,
@@ -22,6 +19,7 @@ from visage.practice.paintbrush import (
 )
 from visage.practice.people import Person
 from visage.practice.traits import Hair
+from visage.practice.windows import Region, find_window, part_of
 
 CURLY = ("curls", "perm")
 

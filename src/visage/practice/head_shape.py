@@ -6,17 +6,9 @@ import numpy as np
 
 from visage.practice.face_parts import colour_lips, paint_beard, paint_brows, paint_eye
 from visage.practice.geometry import Scene, chin_shift, ink_lines, skull_radius
-from visage.practice.paintbrush import (
-    blob,
-    find_window,
-    part_of,
-    shade_surface,
-    smoothstep,
-    tint,
-    to_channels,
-    value_noise,
-)
+from visage.practice.paintbrush import blob, shade_surface, smoothstep, tint, to_channels, value_noise
 from visage.practice.skin import age_skin, face_relief, skin_colour, trace_wrinkles
+from visage.practice.windows import find_window, part_of
 
 
 def paint_neck(scene: Scene) -> None:

@@ -5,15 +5,12 @@ import numpy as np
 
 from visage.practice.geometry import Scene, chin_shift
 from visage.practice.paintbrush import (
-    Region,
     blob,
     catmull_rom,
     choose_weighted,
-    find_window,
     fractal_noise,
     hsv_to_rgb,
     mix,
-    part_of,
     shade_surface,
     smoothstep,
     stroke_lines,
@@ -24,6 +21,7 @@ from visage.practice.paintbrush import (
 )
 from visage.practice.people import Person
 from visage.practice.traits import Face
+from visage.practice.windows import Region, find_window, part_of
 
 KINDS = ("surgical", "cloth", "kn95", "black", "patterned")
 

@@ -5,7 +5,6 @@ import numpy as np
 
 from visage.practice.geometry import Scene, ink_lines
 from visage.practice.paintbrush import (
-    Region,
     catmull_rom,
     fill_polygon,
     interpolate,
@@ -18,6 +17,7 @@ from visage.practice.paintbrush import (
     value_noise,
 )
 from visage.practice.traits import Clothes
+from visage.practice.windows import Region
 
 
 def paint_clothes(scene: Scene) -> None:

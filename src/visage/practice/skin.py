@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from visage.practice.geometry import Line, Scene
-from visage.practice.paintbrush import Region, blob, catmull_rom, smoothstep, tint, to_linear, value_noise
+from visage.practice.paintbrush import blob, catmull_rom, smoothstep, tint, to_linear, value_noise
 from visage.practice.people import Person
 from visage.practice.traits import AgeSigns
+from visage.practice.windows import Region
 
 
 def skin_colour(person: Person, shape: tuple[int, int], rng: np.random.Generator, window: Region) -> np.ndarray:
