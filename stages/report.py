@@ -19,7 +19,8 @@ PROVENANCE = {  # shown, but no inputs: they do not make the page out of date
 
 def main(
     photos: Path, tasks: Path, missed: Path, crops: Path, crop_sheets: Path, mattes: Path, transplants: Path,
-    transplant_sheets: Path, curves: Path, answers: Path, scores: Path, plots: Path, submission: Path, key: Path,
+    transplant_sheets: Path, curves: Path, answers: Path, scores: Path, plots: Path, ablation: Path, submission: Path,
+    key: Path,
     label_issues: Path, attention: Path, sheets: Path, single_sheets: Path, page: Path,
 ) -> None:  # fmt: skip
     inputs = dict(locals())  # by the names that read_run_results knows

@@ -225,8 +225,8 @@ def only_outputs(reasons: list) -> bool:
     return all(list(reason) == ["changed outs"] for reason in reasons)
 
 
-WITHOUT_TORCH = ("index", "split", "explore", "detect", "crop", "cut_out", "transplant", "pseudo", "ensemble", "submit",
-                 "audit", "score", "report")  # fmt: skip
+WITHOUT_TORCH = ("index", "split", "explore", "detect", "crop", "cut_out", "transplant", "pseudo", "ensemble", "ablate",
+                 "submit", "audit", "score", "report")  # fmt: skip
 
 
 @pytest.mark.parametrize("stage", WITHOUT_TORCH)

@@ -44,6 +44,7 @@ STAGES = (
     "train",
     "predict",
     "ensemble",
+    "ablate",
     "submit",
 )
 

@@ -14,13 +14,19 @@ from sklearn.metrics import f1_score
 
 from tests.conftest import PROJECT
 from tests.drawn_members import AGE, COMPETITION, write_population
+from tests.drawn_people import recipe
 from visage.formats.tasks import joint_codes
+from visage.networks.recipe import write_recipe
 
 PARAMS = """
 rounds: {first: [small, wide], second: []}
 ensemble: {average_people: true, weights: fitted, rule: auto, shrinkage: 0.002, resamples: 200, seed: 0}
 pseudo: {min_probability: 0.9, classes: {age: {">=60": 0.8}}}
+members: {small: {}, wide: {keep: person}}
+tasks: {mask: {}, gender: {}, age: {}}
+transplant: {method: none}
 """
+ABLATE = ["photos.csv", "tasks.json", "folds.csv", "recipes", "predictions", "second", "ablation.csv"]
 ENSEMBLE = ["photos.csv", "tasks.json", "folds.csv", "predictions", "second", "answers.csv", "plots", "ensemble.json"]
 SUBMIT = ["answers.csv", "photos.csv", "tasks.json", "raw", "submission.csv", "key.json"]
 
@@ -103,3 +109,44 @@ def test_pseudo_labels_are_written_for_every_fold(folder):
     assert process.returncode == 0, process.stderr
     pseudo = pd.read_csv(folder / "pseudo.csv", keep_default_na=False)
     assert set(pseudo[AGE.name]) <= {"", *AGE.classes} and set(pseudo["fold"]) == {0, 1, 2}
+
+
+def name_people(folder: Path, photos_each: int) -> pd.DataFrame:
+    """Photos to answer show so many of one person; returns photos.csv."""
+    photos = pd.read_csv(folder / "photos.csv", dtype=str, keep_default_na=False)
+    rows = photos["split"] == "eval"
+    photos.loc[rows, "person"] = [f"x{i // photos_each}" for i in range(rows.sum())]
+    photos.to_csv(folder / "photos.csv", index=False)
+    return photos
+
+
+def test_a_person_to_answer_gets_one_age_and_gender_where_the_table_names_people_and_only_there(folder):
+    nameless = (folder / "answers.csv").read_bytes()
+    (folder / "params.yaml").write_text(PARAMS.replace("average_people: true", "average_people: false"))
+    assert run_stage("ensemble", folder, *ENSEMBLE).returncode == 0
+    assert (folder / "answers.csv").read_bytes() == nameless  # whatever is asked for
+    photos = name_people(folder, 3)
+    run_stage("ensemble", folder, *ENSEMBLE)
+    assert (folder / "answers.csv").read_bytes() == nameless
+    (folder / "params.yaml").write_text(PARAMS)
+    run_stage("ensemble", folder, *ENSEMBLE)
+    answers = pd.read_csv(folder / "answers.csv").merge(photos[["photo", "person"]], on="photo")
+    kinds = answers.groupby(["split", "person"])[[task.name for task in COMPETITION]].nunique().max()
+    assert (kinds["gender"], kinds["age"]) == (1, 1) and kinds["mask"] > 1
+
+
+def test_the_ablation_compares_what_the_run_has_and_names_commands_for_the_rest(folder):
+    (folder / "recipes").mkdir()
+    for task in COMPETITION:
+        for member, keep in (("small", "all"), ("wide", "person")):
+            write_recipe(folder / f"recipes/{task.name}-{member}.json", task.name, member, recipe(keep=keep))
+    process = run_stage("ablate", folder, *ABLATE)
+    assert process.returncode == 0, process.stderr
+    table = pd.read_csv(folder / "ablation.csv")
+    measured = table[table["command"].isna()]
+    assert {"background", "more than one member", "decision rule"} <= set(measured["part"])
+    ensemble = json.loads((folder / "ensemble.json").read_text())
+    rule = measured[measured["part"] == "decision rule"].set_index("task").loc["joint"]
+    assert [rule["f1_without"], rule["f1_with"]] == [ensemble["rule"]["argmax"], ensemble["rule"]["offsets"]]
+    views = table[table["part"] == "test-time views"]  # the drawn members have one view
+    assert views["command"].tolist() == ["dvc exp run -S predict.tta=flip"]

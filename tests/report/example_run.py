@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from tests.drawn_members import COMPETITION as TASKS
+from visage.ensemble.ablation import COLUMNS
 from visage.ensemble.evaluation import count_confusion
 from visage.explain.face_regions import REGIONS
 from visage.formats.columns import CORRECTION_COLUMNS, LANDMARKS
@@ -34,6 +35,7 @@ def write_example_run(folder: Path, people: int = 60) -> dict[str, Path]:
         "answers": answers,
         "missed": photos[["photo"]].head(),
         "submission": pd.DataFrame({"ImageID": ["a.jpg"] * 350, "ans": 0}),
+        "ablation": example_ablation(),
         "label_issues": pd.DataFrame(issues, columns=CORRECTION_COLUMNS),
     }
     paths = {name: folder / f"{name}.csv" for name in tables} | {"tasks": folder / "tasks.json"}
@@ -41,6 +43,21 @@ def write_example_run(folder: Path, people: int = 60) -> dict[str, Path]:
         table.to_csv(paths[name], index=False)
     write_tasks(paths["tasks"], TASKS)
     return paths | write_scores(folder, photos, answers) | write_logs(folder, rng) | write_pictures(folder, photos, rng)
+
+
+def example_ablation() -> pd.DataFrame:
+    """Parts with every verdict, and one that only a command can tell; columns as `ablate` writes them."""
+    gains = {"background": (-0.04, -0.07, -0.01), "decision rule": (0.012, -0.004, 0.03),
+             "more than one member": (0.05, 0.02, 0.08), "test-time views": (0.0, 0.0, 0.0)}  # fmt: skip
+    rows = [
+        {"part": part, "task": task, "without": f"without {part}", "with": f"with {part}", "f1_without": 0.8,
+         "f1_with": 0.8 + gain[0], **dict(zip(("difference", "low", "high"), gain, strict=True)), "people": 60}
+        for part, gain in gains.items() for task in ("joint", *(task.name for task in TASKS))
+    ]  # fmt: skip
+    command = "dvc exp run -S 'rounds.first=[plain,no_transplants]'"
+    return pd.DataFrame([*rows, {"part": "transplants", "command": command}], columns=COLUMNS).astype(
+        {"people": "Int64"}
+    )
 
 
 def example_photos(people: int, rng: np.random.Generator) -> pd.DataFrame:

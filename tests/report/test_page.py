@@ -75,8 +75,8 @@ def test_a_whole_run_is_on_the_page(paths, results):
 
 
 NAMES = (
-    "photos tasks crops mattes transplants answers scores plots curves label_issues attention missed key params "
-    "seconds submission sheets single_sheets crop_sheets transplant_sheets"
+    "photos tasks crops mattes transplants answers scores plots ablation curves label_issues attention missed key "
+    "params seconds submission sheets single_sheets crop_sheets transplant_sheets"
 )
 
 

@@ -49,6 +49,7 @@ class RunResults:
     answers: pd.DataFrame | None = None
     scores: dict[str, Any] | None = None
     confusions: dict[str, pd.DataFrame] = field(default_factory=dict)
+    ablation: pd.DataFrame | None = None  # what each part is worth, text; see `tabulate_parts`
     label_issues: pd.DataFrame | None = None
     attention: dict[str, Any] | None = None
     sheets: dict[str, bytes] = field(default_factory=dict)
@@ -84,6 +85,7 @@ def read_run_results(paths: Mapping[str, Path]) -> RunResults:
         answers=read("answers", read_answers),
         scores=read("scores", read_json),
         confusions=read("plots", lambda folder: read_tables(folder / "confusion", read_text_table), {}),
+        ablation=read("ablation", read_text_table),
         label_issues=read("label_issues", read_text_table),
         attention=read("attention", read_json),
         sheets=read("sheets", read_pngs, {}),

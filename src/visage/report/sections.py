@@ -7,6 +7,7 @@ import pandas as pd
 
 from visage.formats.tasks import class_codes, joint_class_names
 from visage.report.figures import Confusion, HeatTable, build_confusion, build_heat_table, draw_curves
+from visage.report.parts import describe_parts
 from visage.report.run_results import RunResults
 
 MISTAKE_ROWS = 24  # in equal parts for each task
@@ -21,6 +22,7 @@ def collect_sections(run: RunResults) -> dict[str, Any]:
         "scores": join_scores(run.scores),
         "key_scores": join_scores(run.key),
         "confusions": count_confusions(run),
+        "parts": describe_parts(run.ablation),
         "charts": [draw_curves(rows, name) for name, rows in run.curves.items() if len(rows)],
         "splits": sorted({split for rows in run.curves.values() for split in rows["split"]}),
         "mistakes": worst_mistakes(run).to_dict("records"),
