@@ -123,16 +123,14 @@ def load_recipe(task: str, member: str, path: Path = FILE) -> TrainParams:
 def resolve_recipe(task: str, member: str, path: Path = FILE) -> tuple[TrainParams, dict[str, str]]:
     """The recipe, and for each of its keys the section that says it: a later section overrides an earlier one.
 
-    `train`, then the member that this one is `like`, the member, the task, and what the member itself says of the task
-    (`members.<member>.tasks.<task>`). A joint member has one network for all tasks, so what a single task overrides
-    does not count for it.
+    `train`, then the member that this one is `like`, the member, the task, and what the member says of this task
+    (`members.<member>.tasks.<task>`). A joint member has one network for all tasks, so nothing that is said of a single
+    task counts for it.
     """
     tree = read_params(path)
     members = member_sections(tree, member, path)
-    sections, own = (
-        ["train", *members],
-        [f"{name}.tasks.{task}" for name in members if has_task(tree, name, task, path)],
-    )
+    sections = ["train", *members]
+    own = [f"{name}.tasks.{task}" for name in members if has_task(tree, name, task, path)]
     recipe, sources = merge_sections(tree, [*sections, f"tasks.{task}", *own], path)
     return merge_sections(tree, sections, path) if recipe.joint else (recipe, sources)
 
