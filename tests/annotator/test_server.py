@@ -23,7 +23,7 @@ from visage.annotator.ledger import Change, Ledger, StaleRow, row_version
 from visage.annotator.server import MAX_BODY, start_server
 from visage.annotator.session import Session, read_session
 from visage.formats.columns import CORNERS, CORRECTION_COLUMNS, MANUAL_BOX_COLUMNS
-from visage.formats.photos import ORIENTATION
+from visage.formats.headers import ORIENTATION
 from visage.index.corrections import read_corrections
 
 SHOTS = ["a/normal.jpg", "a/incorrect_mask.jpg", "b/lying.jpg", "b/ünï & 100%.png"]
