@@ -36,15 +36,18 @@ def test_nothing_is_said_of_work_that_takes_no_items(clock):
     assert stream.getvalue() == ""
 
 
-def test_in_a_terminal_there_is_a_bar(clock):
+def test_in_a_terminal_one_line_is_kept_up_to_date(clock):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
     stream = Terminal()
     with Progress("crop", total=2, unit="photos", stream=stream) as bar:
-        bar.update(2)
-    assert "\r" in stream.getvalue() and "2/2" in stream.getvalue()
+        for _ in range(2):
+            clock[0] += 0.5
+            bar.update()
+    assert stream.getvalue().count("\n") == 1 and stream.getvalue().count("\r") == 3
+    assert "1 of 2 photos, 2 photos/s, 0 s left" in stream.getvalue()
 
 
 def test_tracked_items_pass_through_and_are_counted(capsys):

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar in a terminal; elsewhere (CI, nohup) a line every ten seconds and one at the end.
+"""Progress of long work: a line that is kept up to date in a terminal; elsewhere (CI, nohup) one every ten seconds.
 
 Rate and time left count from where the work begins: make the bar when everything is loaded.
 """
@@ -8,10 +8,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TextIO, TypeVar
 
-from tqdm import tqdm
-
 Item = TypeVar("Item")
-EVERY = 10.0  # seconds between two lines
+EVERY, IN_TERMINAL = 10.0, 0.2  # seconds between two lines
+ERASE = "\x1b[K"  # what is left of a longer line before
 
 
 class Progress:
@@ -22,20 +21,17 @@ class Progress:
         self.stream = stream or sys.stderr
         self.done, self.note = 0, ""
         self.started = self.printed = time.monotonic()
-        self.bar = tqdm(total=total, desc=name, unit=f" {unit}", file=self.stream) if self.stream.isatty() else None
+        self.in_terminal = self.stream.isatty()
 
     def update(self, count: int = 1, note: str = "") -> None:
         """`count` more items are done; `note` stands behind the rate."""
         now = time.monotonic()
         self.done, self.note = self.done + count, note or self.note
-        if self.bar is not None:
-            self.bar.set_postfix_str(self.note, refresh=False)
-            self.bar.update(count)
-        elif now - self.printed >= EVERY:
-            self.print_line(now)
+        if now - self.printed >= (IN_TERMINAL if self.in_terminal else EVERY):
+            self.print_line(now, "" if self.in_terminal else "\n")
 
-    def print_line(self, now: float) -> None:
-        """`train age: 12 of 66 epochs, 1.7 epochs/s, 32 s left; loss 0.31`"""
+    def print_line(self, now: float, end: str = "\n") -> None:
+        """`train age: 12 of 66 epochs, 1.7 epochs/s, 32 s left; loss 0.31`; in a terminal over the line before."""
         self.printed, elapsed = now, now - self.started
         text = f"{self.name}: {self.done:,} of {self.total:,} {self.unit}"
         if self.done and elapsed > 0:
@@ -43,15 +39,14 @@ class Progress:
             text += f", {rate:.3g} {self.unit}/s"
             if self.done < self.total:
                 text += f", {(self.total - self.done) / rate:.0f} s left"
-        print(text + (f"; {self.note}" if self.note else ""), file=self.stream, flush=True)
+        text += f"; {self.note}" if self.note else ""
+        print(f"\r{text}{ERASE}" if self.in_terminal else text, end=end, file=self.stream, flush=True)
 
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-        elif self.total:
+        if self.total:
             self.print_line(time.monotonic())
 
 
