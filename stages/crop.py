@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from visage.faces.boxes import choose_boxes, read_boxes, read_manual_boxes
+from visage.faces.crop_params import CropParams
 from visage.faces.crop_sheet import draw_contact_sheet
 from visage.faces.crops import COLUMNS, make_crop_row
 from visage.faces.margins import describe_outside, fit_margin
-from visage.faces.regions import CropParams
 from visage.formats.photos import photo_digest
 from visage.formats.shards import encode_image, read_rows, shard_order, write_shards
 from visage.formats.tables import read_photos

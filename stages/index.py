@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from visage.formats.tasks import load_tasks, write_tasks
+from visage.formats.labels import load_tasks
+from visage.formats.tasks import write_tasks
 from visage.index.corrections import read_corrections
 from visage.index.layouts import IndexParams, read_layout
 from visage.index.photo_table import build_photo_table, size_reader

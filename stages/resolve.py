@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from visage.ensemble.member_predictions import RoundParams
-from visage.formats.tasks import load_tasks
+from visage.formats.labels import load_tasks
 from visage.networks.recipe import resolve_recipe, write_recipe
 from visage.runtime.files import replace_folder
 from visage.runtime.params import check_name, load

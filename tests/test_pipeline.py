@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT
-from visage.formats.tasks import LabelParams
+from visage.formats.labels import LabelParams
 from visage.networks.recipe import TrainParams
 from visage.runtime.memo import imported_modules, reachable
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from visage.faces.detectors import choose_face
+from visage.faces.choice import choose_face
 from visage.faces.matching import iou_matrix, score_detections
 from visage.faces.retina import RetinaFace
 from visage.formats.columns import CORNERS

@@ -1,10 +1,15 @@
 """Scores of answers, and how far a score would vary if other people had been photographed."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:  # a bundle scores its answers where there is no pandas
+    import pandas as pd
 
 MIN_PROBABILITY = 1e-7  # a probability of nought counts as this much, so that one sure mistake does not cost infinity
 CALIBRATION_BINS = 15  # of the calibration error and the reliability plot
@@ -45,6 +50,8 @@ def nll(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def reliability(confidence: np.ndarray, right: np.ndarray) -> pd.DataFrame:
     """Mean confidence, accuracy and number of photos of each used bin; equal widths, upper border included."""
+    import pandas as pd
+
     place = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
     rows = pd.DataFrame({"place": place, "confidence": confidence, "accuracy": right.astype(float)})
     bins = rows.groupby("place").agg(
@@ -61,6 +68,8 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
 
 def precision_recall(probability: np.ndarray, positive: np.ndarray, points: int = 100) -> pd.DataFrame:
     """Precision at rising recall: the thresholds at which recall first reaches each of `points` even levels."""
+    import pandas as pd
+
     order = np.argsort(-probability, kind="stable")
     thresholds = probability[order]
     last = np.flatnonzero(np.append(thresholds[1:] != thresholds[:-1], True))  # photos of one probability stay together

@@ -10,7 +10,8 @@ from statistics import median
 import numpy as np
 
 from tests.bench.measure import SHARED, figure
-from visage.faces.mattes import INPUT_SIDE, MattingModel, make_matte_row
+from visage.faces.mattes import MattingModel, make_matte_row
+from visage.faces.u2net import INPUT_SIDE
 from visage.formats.shards import encode_image, shard_order, write_shards
 from visage.practice.people import sample_population
 from visage.practice.portraits import draw_portrait

@@ -4,15 +4,8 @@ from scipy.optimize import approx_fprime, minimize
 from scipy.special import softmax
 
 from tests.drawn_members import draw_probabilities
-from visage.ensemble.blend import (
-    Blend,
-    average_folds,
-    cross_fit_blend,
-    fit_blend,
-    leave_one_fold_out,
-    log_probs,
-    penalised_loss,
-)
+from visage.ensemble.answers import Blend, average_folds, log_probs
+from visage.ensemble.blend import cross_fit_blend, fit_blend, leave_one_fold_out, penalised_loss
 from visage.scores import nll
 
 

@@ -5,11 +5,9 @@ import pytest
 from scipy.special import softmax
 
 from tests.drawn_members import COMPETITION, PARAMS, draw_probabilities
-from visage.ensemble.blend import log_probs
+from visage.ensemble.answers import DecisionRule, argmax_by_order, log_probs
 from visage.ensemble.decision_rule import (
     OFFSET_GRID,
-    DecisionRule,
-    argmax_by_order,
     best_offset,
     bootstrap_gains,
     cross_fit_decisions,

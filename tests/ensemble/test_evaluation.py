@@ -4,7 +4,8 @@ from scipy.special import softmax
 from sklearn import metrics
 
 from tests.drawn_members import AGE, COMPETITION, PARAMS, align_tables, draw_tables
-from visage.ensemble.blend import cross_fit_blend, log_probs
+from visage.ensemble.answers import log_probs
+from visage.ensemble.blend import cross_fit_blend
 from visage.ensemble.decision_rule import bootstrap_gains
 from visage.ensemble.evaluation import build_answer_sets, evaluate, plot_tables, round_numbers
 from visage.ensemble.fitting import fit_ensemble

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.drawn_members import AGE, COMPETITION, GENDER, PARAMS, align_tables, draw_tables
-from visage.ensemble.blend import average_folds, fit_blend
+from visage.ensemble.answers import average_folds
+from visage.ensemble.blend import fit_blend
 from visage.ensemble.fitting import answer_table, fit_ensemble
 from visage.formats.tasks import Task, joint_codes
 

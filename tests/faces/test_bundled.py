@@ -8,7 +8,8 @@ import onnx
 import pytest
 
 from tests.conftest import PROJECT
-from visage.faces.detectors import DetectParams, choose_face, open_detector
+from visage.faces.choice import choose_face
+from visage.faces.detectors import DetectParams, open_detector
 from visage.faces.matching import iou_matrix
 from visage.faces.sessions import open_onnx
 from visage.formats.columns import SHOTS

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from visage.faces.crop_params import CropParams
 from visage.faces.crops import crop_face, crop_matrix, make_crop_row
-from visage.faces.regions import CropParams, add_margin, grow_to_aspect, shrink_to_aspect
+from visage.faces.regions import add_margin, grow_to_aspect, shrink_to_aspect
 from visage.formats.columns import CORNERS, LANDMARKS
 from visage.formats.shards import decode_image
 

@@ -17,12 +17,12 @@ os.environ["DEEPFACE_BACKEND_ENGINE"] = "onnx"
 
 from tests.conftest import PROJECT
 from visage.faces.boxes import read_boxes
+from visage.faces.choice import choose_face
 from visage.faces.detectors import (
     BUNDLED,
     COLUMNS,
     DetectParams,
     choose_box,
-    choose_face,
     detect_all,
     detect_faces,
     find_weights,
@@ -31,7 +31,8 @@ from visage.faces.detectors import (
     open_detector,
 )
 from visage.faces.retina import NO_FACES, Faces, decode_faces, input_scale, non_max_suppression
-from visage.formats.photos import ORIENTATION, read_photo
+from visage.formats.headers import ORIENTATION
+from visage.formats.photos import read_photo
 from visage.practice import portraits
 from visage.practice.people import sample_population
 

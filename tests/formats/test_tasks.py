@@ -4,14 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from visage.formats.labels import bin_class_names, load_tasks
 from visage.formats.tasks import (
     Task,
-    bin_class_names,
     class_codes,
     classify,
     joint_class_names,
     joint_codes,
-    load_tasks,
     read_tasks,
     split_joint_codes,
     write_tasks,

@@ -7,51 +7,15 @@ separate errors the sum was never better, and much worse where members were too 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy.optimize import Bounds, minimize
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 
-from visage.scores import MIN_PROBABILITY
+from visage.ensemble.answers import Blend, combine_log_probs, log_probs, softmax
 
 Weighting = Literal["fitted", "mean", "best"]
-
-
-@dataclass(frozen=True)
-class Blend:
-    """One task's mixture: (members, photos, classes) in, (photos, classes) out."""
-
-    exponents: np.ndarray
-
-    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
-        return softmax(combine_log_probs(self.exponents, log_probs(probabilities)), axis=-1)
-
-    @property
-    def weights(self) -> np.ndarray:
-        """Non-negative, of sum one; equal where no member knows anything."""
-        total = self.exponents.sum()
-        return self.exponents / total if total > 0 else np.full(len(self.exponents), 1 / len(self.exponents))
-
-    @property
-    def temperature(self) -> float:
-        """Above one: the members were too sure."""
-        return float(1 / max(self.exponents.sum(), MIN_PROBABILITY))
-
-
-def log_probs(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.clip(probabilities, MIN_PROBABILITY, 1.0))
-
-
-def combine_log_probs(exponents: np.ndarray, log_p: np.ndarray) -> np.ndarray:
-    """The weighted sum over members: (members, photos, classes) in, (photos, classes) out, not normalised."""
-    return np.einsum("m,mpc->pc", exponents, log_p)
-
-
-def average_folds(probabilities: np.ndarray) -> np.ndarray:
-    """The folds' models as one: (members, folds, photos, classes) in, (members, photos, classes) out."""
-    return softmax(log_probs(probabilities).mean(1), axis=-1)
 
 
 def fit_blend(probabilities: np.ndarray, truth: np.ndarray, weighting: Weighting = "fitted") -> Blend:
@@ -89,7 +53,7 @@ def penalised_loss(exponents: np.ndarray, log_p: np.ndarray, truth: np.ndarray) 
     combined = combine_log_probs(exponents, log_p)
     distance = exponents - 1 / len(exponents)
     loss = (logsumexp(combined, axis=1) - combined[np.arange(photos), truth]).mean()
-    expected = (softmax(combined, axis=-1) * log_p).sum(-1).mean(1)
+    expected = (softmax(combined) * log_p).sum(-1).mean(1)
     observed = log_p[:, np.arange(photos), truth].mean(1)
     return float(loss + (distance**2).sum() / (2 * photos)), expected - observed + distance / photos
 

@@ -7,13 +7,13 @@ simulated populations of 160 and 2,700 people the larger set gained more on its 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from visage.ensemble.blend import Weighting, leave_one_fold_out, log_probs
+from visage.ensemble.answers import DecisionRule, log_probs
+from visage.ensemble.blend import Weighting, leave_one_fold_out
 from visage.ensemble.member_predictions import Examples
 from visage.formats.tasks import joint_codes
 from visage.runtime.params import Params
@@ -34,24 +34,6 @@ class EnsembleParams(Params):
     shrinkage: float = Field(ge=0)
     resamples: int = Field(ge=100)
     seed: int
-
-
-@dataclass(frozen=True)
-class DecisionRule:
-    """For each task the offsets of its classes in nats, and the order in which classes win a tie: the rarest first."""
-
-    offsets: tuple[np.ndarray, ...]
-    order: tuple[np.ndarray, ...]
-
-    def __call__(self, probabilities: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Class codes of each task; (photos, classes) in for each task, (photos,) out."""
-        with_offsets = [log_probs(p) + offset for p, offset in zip(probabilities, self.offsets, strict=True)]
-        return [argmax_by_order(scores, order) for scores, order in zip(with_offsets, self.order, strict=True)]
-
-
-def argmax_by_order(scores: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """The highest class of each row; of equals (to nine digits) the one that comes first in `order`."""
-    return order[np.round(scores[:, order], 9).argmax(1)]
 
 
 def rarest_first(truth: np.ndarray, classes: int) -> np.ndarray:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from visage.ensemble.blend import Blend, cross_fit_blend
+from visage.ensemble.answers import Blend
+from visage.ensemble.blend import cross_fit_blend
 from visage.ensemble.decision_rule import GAIN_QUANTILE, EnsembleParams, bootstrap_gains
 from visage.ensemble.fitting import EnsembleResult
 from visage.ensemble.member_predictions import Examples, MemberPredictions

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from visage.ensemble.blend import Blend, average_folds, fit_blend, leave_one_fold_out
-from visage.ensemble.decision_rule import DecisionRule, EnsembleParams, cross_fit_decisions, fit_rule
+from visage.ensemble.answers import Blend, DecisionRule, average_folds
+from visage.ensemble.blend import fit_blend, leave_one_fold_out
+from visage.ensemble.decision_rule import EnsembleParams, cross_fit_decisions, fit_rule
 from visage.ensemble.member_predictions import Examples, MemberPredictions
 from visage.formats.tasks import joint_codes
 

@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import Field
 from scipy.special import softmax
 
-from visage.ensemble.blend import log_probs
+from visage.ensemble.answers import log_probs
 from visage.ensemble.people import is_about_people, mean_by_person
 from visage.formats.columns import CORRECTION_COLUMNS
 from visage.formats.tasks import Task, class_codes

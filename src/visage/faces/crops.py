@@ -1,16 +1,21 @@
 """Crops: the face of a photo as a small picture of fixed size."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from visage.faces.regions import CropParams, choose_region, measure_outside, turn_angle
+from visage.faces.regions import choose_region, measure_outside, turn_angle
 from visage.formats.columns import CORNERS, LANDMARKS
 from visage.formats.photos import read_photo
 from visage.formats.shards import encode_image
+
+if TYPE_CHECKING:  # a bundle cuts crops where there is no pydantic
+    from visage.faces.crop_params import CropParams
 
 COLUMNS = dict.fromkeys([*CORNERS, *LANDMARKS, "margin", "outside"], float) | {"by": str}  # beside those of every set
 GREY = (128, 128, 128)  # what letterboxing pads with

@@ -6,32 +6,24 @@ on its own core, so only a few batches are in memory at any time.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
-import cv2
 import numpy as np
-from PIL import Image
 from pydantic import Field, model_validator
 
 from visage.faces.baseline_detectors import Centre, Mtcnn, YuNet
+from visage.faces.choice import choose_face, round_pixels
 from visage.faces.retina import Faces, RetinaFace
 from visage.faces.sessions import PRETRAINED
 from visage.formats.columns import CORNERS, LANDMARKS
-from visage.formats.photos import MAX_PIXELS, ORIENTATION, photo_path, read_photo
+from visage.formats.photos import decode_reduced, photo_path
 from visage.runtime.parallel import map_threads
 from visage.runtime.params import Params
 
 BUNDLED = Path("models/bundled/detector.onnx")
-REDUCED_DECODING = {  # how many times smaller an image is decoded, and OpenCV's flag for it
-    1: cv2.IMREAD_COLOR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-}
 STORED_SCORE = 0.1  # faces from this score on are stored, so that another threshold does not run the network again
 COLUMNS = ("photo", *CORNERS, "score", *LANDMARKS, "faces", "source")
 
@@ -116,23 +108,11 @@ def detect_all(root: Path, photos: Sequence[str], params: DetectParams) -> Itera
 
 
 def read_reduced(root: Path, photo: str, side: int) -> tuple[np.ndarray, int, tuple[int, int]]:
-    """(upright RGB, how many times smaller than the photo it is, the photo's height and width).
-
-    An ordinary JPEG at least twice as long as `side` is decoded at a half, a quarter or an eighth of its size: faster,
-    and as good for the network. Everything else, damaged photos too, goes to `read_photo`.
-    """
+    """`decode_reduced` of a photo on disk."""
     path = photo_path(root, photo)
-    data = path.read_bytes() if path.is_file() else b""
-    is_jpeg = data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")
-    header = Image.open(io.BytesIO(data)) if is_jpeg else None
-    if header is None or header.mode not in ("RGB", "L") or header.width * header.height > MAX_PIXELS:
-        image = read_photo(root, photo)
-        return image, 1, image.shape[:2]
-    longer = max(header.size)
-    reduction = max((times for times in REDUCED_DECODING if side and longer >= times * side), default=1)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED_DECODING[reduction])
-    sideways = header.getexif().get(ORIENTATION, 1) >= 5
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), reduction, header.size if sideways else header.size[::-1]
+    if not path.is_file():
+        raise ValueError(f"{photo}: the file is not there.")
+    return decode_reduced(path.read_bytes(), photo, side)
 
 
 def split_batches(items: Sequence, size: int) -> Iterator[Sequence]:
@@ -144,27 +124,9 @@ def make_box_row(photo: str, faces: Faces, shape: tuple[int, ...], rule: str) ->
     face = choose_face(faces, shape, rule)
     if face is None:
         return dict.fromkeys(COLUMNS) | {"photo": photo, "faces": 0, "source": "none"}
-    pixels = np.concatenate([faces.boxes[face], faces.landmarks[face].ravel()]).astype(float).round(2)
-    cells = [None if np.isnan(value) else value for value in pixels.tolist()]
+    cells = [None if np.isnan(value) else value for value in round_pixels(faces, face).tolist()]
     score = round(float(faces.scores[face]), 4)
     return dict(zip(COLUMNS, [photo, *cells[:4], score, *cells[4:], len(faces), "detector"], strict=True))
-
-
-def choose_face(faces: Faces, shape: tuple[int, ...], rule: str) -> int | None:
-    """The number of the photo's face by the rule `detect.choose`; None where there is none.
-
-    `shape` is the photo's (height, width, ...). Ties go to the better score.
-    """
-    if not len(faces):
-        return None
-    low, high = faces.boxes[:, :2], faces.boxes[:, 2:]
-    if rule == "largest":
-        ranks = (high - low).prod(axis=1)
-    elif rule == "most_central":
-        ranks = -np.hypot(*((low + high) / 2 - np.array(shape[1::-1]) / 2).T)
-    else:
-        ranks = faces.scores
-    return int(np.argmax(ranks))
 
 
 def find_weights(params: DetectParams) -> Path | None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from visage.faces.crop_params import CropParams
 from visage.faces.regions import (
-    CropParams,
     choose_region,
     grow_to_aspect,
     measure_outside,

@@ -5,19 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from visage.faces.sessions import PRETRAINED, open_onnx, session_options
-from visage.formats.photos import IMAGENET_MEAN, IMAGENET_STD
+from visage.faces.u2net import run_u2net
 from visage.formats.shards import decode_image, encode_image
 from visage.runtime.memo import file_digest
 from visage.runtime.params import Params, suggest
 
 BUNDLED = Path("models/bundled/matting.onnx")
 U2NETS = ("u2net", "u2netp")  # rembg's names of the networks with U2-Net's input and output, which files have too
-INPUT_SIDE = 320  # px of their square input
-MEAN, STD = np.float32(IMAGENET_MEAN), np.float32(IMAGENET_STD)
 
 
 class CutOutParams(Params):
@@ -43,19 +40,10 @@ class MattingModel:
     def matte(self, image: np.ndarray) -> np.ndarray:
         """RGB height x width x 3 to uint8 height x width; 255 is person."""
         if self.network:
-            return self.run_u2net(image)
+            return run_u2net(self.network, image)
         from PIL import Image
 
         return np.asarray(self.session.predict(Image.fromarray(image))[0])
-
-    def run_u2net(self, image: np.ndarray) -> np.ndarray:
-        """rembg's steps before and after a U2-Net in a fifth of their time: they take longer than a small network."""
-        pixels = cv2.resize(image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-        pixels = (pixels / max(pixels.max(), 1) - MEAN) / STD
-        outputs = self.network.run(None, {self.network.get_inputs()[0].name: pixels.transpose(2, 0, 1)[None]})
-        matte = outputs[0][0, 0]
-        matte = (matte - matte.min()) / max(np.ptp(matte), 1e-6)
-        return cv2.resize((matte * 255).astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
 def matting_file(model: str) -> Path | None:

@@ -1,33 +1,16 @@
 """The part of a photo that a crop shows: how it is chosen, and how much of it lies outside the photo."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
-from visage.faces.boxes import Missing
 from visage.formats.columns import CORNERS, LANDMARKS
-from visage.runtime.params import Params
 
-
-class CropParams(Params):
-    """Section `crop`."""
-
-    enabled: bool
-    size: int = Field(ge=16, le=1024)
-    shape: Literal["square", "portrait"]
-    margin: Annotated[float, Field(ge=0, le=3)] | Literal["auto"]  # auto becomes a number in `fit_margin`
-    align: bool
-    fit: Literal["grow", "letterbox", "stretch"]
-    pad: Literal["reflect", "blur", "mean"]
-    missing: Missing
-    quality: int = Field(ge=50, le=100)
-
-    @property
-    def width(self) -> int:
-        """Pixels; a portrait is three wide and four high."""
-        return self.size if self.shape == "square" else round(self.size * 3 / 4)
+if TYPE_CHECKING:  # a bundle chooses regions where there is no pydantic
+    from visage.faces.crop_params import CropParams
 
 
 def choose_region(face: Mapping[str, Any], height: int, width: int, params: CropParams) -> np.ndarray:

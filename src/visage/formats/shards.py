@@ -1,20 +1,23 @@
 """Picture sets: many encoded pictures in a few Parquet shards, a photo always in the same shard."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from visage.runtime.files import replace_folder
 
+if TYPE_CHECKING:  # a bundle encodes pictures where there is no pyarrow
+    import pyarrow as pa
+
 SHARDS = 64
-ARROW_TYPES = {str: pa.string(), bytes: pa.binary(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+ARROW_TYPES = {str: "string", bytes: "binary", int: "int64", float: "float64", bool: "bool"}
 
 
 def shard_of(photo: str) -> int:
@@ -48,6 +51,9 @@ def write_shards(folder: Path, rows: Iterable[Mapping[str, Any]], columns: Mappi
 
     `columns` are those beside photo, width, height, image. The folder appears whole under its name, or not at all.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     schema = build_schema(columns)
     total, last = 0, -1
     with replace_folder(folder) as part:
@@ -62,12 +68,16 @@ def write_shards(folder: Path, rows: Iterable[Mapping[str, Any]], columns: Mappi
 
 
 def build_schema(columns: Mapping[str, type]) -> pa.Schema:
+    import pyarrow as pa
+
     fixed = {"photo": str, "width": int, "height": int, "image": bytes}
-    return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in (fixed | dict(columns)).items()])
+    return pa.schema([(name, pa.type_for_alias(ARROW_TYPES[kind])) for name, kind in (fixed | dict(columns)).items()])
 
 
 def read_shards(folder: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """The set's tables, one a shard, in order."""
+    import pyarrow.parquet as pq
+
     shards = sorted(Path(folder).glob("*.parquet"))
     if not shards:
         raise ValueError(f"{folder} holds no pictures; `dvc repro` makes it.")
@@ -83,6 +93,8 @@ def read_rows(folder: Path, columns: Sequence[str] | None = None) -> Iterator[di
 
 def count_pictures(folder: Path) -> int:
     """How many pictures a set holds, from the shards' footers."""
+    import pyarrow.parquet as pq
+
     return sum(pq.read_metadata(shard).num_rows for shard in sorted(Path(folder).glob("*.parquet")))
 
 

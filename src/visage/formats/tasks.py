@@ -1,41 +1,19 @@
-"""The tasks: their classes, the field and bins that a label comes from, and the joint class of all tasks."""
+"""The tasks: their classes, the class of a label's value, and the joint class of all tasks."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from pydantic import model_validator
 
-from visage.runtime.params import FILE, Params, check_name, find_section, read_params, validate
 from visage.runtime.problems import suggest_nearest
 
-RESERVED = ("photo", "split", "person", "fold", "kind", "width", "height", "ans", "confidence", "joint", "low", "high",
-            "key", "log_loss")  # fmt: skip
-
-
-class LabelParams(Params):
-    """`labels.<task>`: the field that a task's label comes from, and its classes or the borders of a number."""
-
-    field: str
-    classes: tuple[str, ...] = ()
-    bins: tuple[float, ...] = ()
-    renamed: ClassVar = {"label": "field"}
-
-    @model_validator(mode="after")
-    def check(self) -> Self:
-        if bool(self.classes) == bool(self.bins):
-            raise ValueError("give either classes (a list of values) or bins (a list of borders), one of the two.")
-        if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
-            raise ValueError(f"classes {list(self.classes)} should be two or more different values.")
-        if bad := [name for name in self.classes if not name.strip() or not name.isprintable() or "/" in name]:
-            raise ValueError(f"classes {bad} should be printable text without /, and not empty.")
-        if list(self.bins) != sorted(set(self.bins)) or len({f"{border:g}" for border in self.bins}) < len(self.bins):
-            raise ValueError(f"bins {list(self.bins)} should rise, by more than six digits can tell.")
-        return self
+if TYPE_CHECKING:  # a bundle knows its tasks where there is no pandas
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -46,27 +24,6 @@ class Task:
     classes: tuple[str, ...]
     source: str
     bins: tuple[float, ...] = ()
-
-
-def load_tasks(path: Path = FILE) -> list[Task]:
-    """The tasks of section `labels` in `params.yaml`, in their order."""
-    section = find_section(read_params(path), "labels", path)
-    if not 1 <= len(section) <= 6:
-        raise ValueError(f"{path}: labels names {len(section)} tasks; from one to six will do.")
-    tasks = []
-    for name, values in section.items():
-        check_name(name, f"{path}: a task of labels", RESERVED)
-        params = validate(LabelParams, values or {}, f"{path}: labels.{name}")
-        tasks.append(Task(name, params.classes or bin_class_names(params.bins), params.field, params.bins))
-    return tasks
-
-
-def bin_class_names(bins: Sequence[float]) -> tuple[str, ...]:
-    """[30, 60] as <30, 30-59, >=60; each border belongs to the class above it."""
-    borders = [f"{border:g}" for border in bins]
-    tops = [f"{border - 1:g}" if float(border).is_integer() else f"<{border:g}" for border in bins]
-    middle = [f"{low}-{high}" for low, high in zip(borders, tops[1:], strict=False)]
-    return (f"<{borders[0]}", *middle, f">={borders[-1]}")
 
 
 def write_tasks(path: Path, tasks: Sequence[Task]) -> None:
@@ -80,6 +37,8 @@ def read_tasks(path: Path) -> list[Task]:
 
 def class_codes(names: pd.Series, task: Task) -> np.ndarray:
     """The index of each class name in the task's order, int64; -1 where there is none."""
+    import pandas as pd
+
     return pd.Index(task.classes).get_indexer(names).astype(np.int64)
 
 
@@ -123,6 +82,8 @@ def classify_names(values: pd.Series, task: Task) -> tuple[pd.Series, pd.Series]
 
 
 def classify_numbers(values: pd.Series, task: Task) -> tuple[pd.Series, pd.Series]:
+    import pandas as pd
+
     numbers = pd.to_numeric(values, errors="coerce").replace([np.inf, -np.inf], np.nan)
     known = numbers.notna()
     codes = np.digitize(numbers.fillna(0), task.bins)

@@ -1,18 +1,22 @@
 """Pictures as one uint8 array in memory: decoded once, resized, and cut out of their background by the matte."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from visage.formats.shards import decode_image, join_mattes, read_rows, read_shards
 from visage.formats.tasks import Task
 from visage.runtime.parallel import map_threads
+
+if TYPE_CHECKING:  # a bundle prepares pictures where there is no pandas
+    import pandas as pd
 
 FACE_LANDMARKS = [
     f"{point}_{axis}" for point in ("right_eye", "left_eye", "mouth_right", "mouth_left") for axis in "xy"
@@ -62,6 +66,8 @@ def build_image_array(
     rows: Iterable[dict[str, Any]], preprocessing: Preprocessing, photos: Iterable[str] | None
 ) -> ImageArray:
     """Rows of a picture set, decoded and preprocessed; `photos` selects some of them."""
+    import pandas as pd
+
     if photos is not None:
         selection = set(photos)
         rows = (row for row in rows if row["photo"] in selection)
@@ -76,15 +82,27 @@ def build_image_array(
 
 def preprocess(row: dict[str, Any], preprocessing: Preprocessing) -> tuple[np.ndarray, str, dict[str, Any]]:
     """One picture at its final size, the digest of its bytes, and the row's other columns."""
-    keep = preprocessing.keep
-    picture, matte = decode_image(row["image"]), decode_image(row["matte"]) if keep != "all" else None
-    if keep == "face":
-        matte = mask_below_chin(matte, [row[name] for name in FACE_LANDMARKS])
-    picture = resize(picture, preprocessing)
-    if keep != "all":
-        picture = composite(picture, resize(matte, preprocessing), preprocessing.fill)
+    matte = decode_image(row["matte"]) if preprocessing.keep != "all" else None
+    landmarks = [row[name] for name in FACE_LANDMARKS] if preprocessing.keep == "face" else []
+    picture = prepare(decode_image(row["image"]), matte, landmarks, preprocessing)
     digest = hashlib.blake2b(picture.tobytes(), digest_size=16).hexdigest()
     return picture, digest, {name: value for name, value in row.items() if name not in ("image", "matte")}
+
+
+def prepare(
+    picture: np.ndarray, matte: np.ndarray | None, landmarks: list[float | None], preprocessing: Preprocessing
+) -> np.ndarray:
+    """A crop as networks see it: at its final size, and only what is kept of it.
+
+    The matte is needed unless all is kept; `landmarks` (FACE_LANDMARKS, crop pixels) if the face is.
+    """
+    resized = resize(picture, preprocessing)
+    if preprocessing.keep == "all":
+        return resized
+    assert matte is not None, f"keep: {preprocessing.keep} needs a matte"
+    if preprocessing.keep == "face":
+        matte = mask_below_chin(matte, landmarks)
+    return composite(resized, resize(matte, preprocessing), preprocessing.fill)
 
 
 def resize(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
