@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from visage.ensemble.answers import fitted_numbers, write_fitted
 from visage.ensemble.decision_rule import EnsembleParams
 from visage.ensemble.evaluation import evaluate, plot_tables
 from visage.ensemble.fitting import answer_table, fit_ensemble
@@ -15,7 +16,15 @@ from visage.runtime.stage import run
 
 
 def main(
-    photos: Path, tasks: Path, folds: Path, first: Path, second: Path, answers: Path, plots: Path, metrics: Path
+    photos: Path,
+    tasks: Path,
+    folds: Path,
+    first: Path,
+    second: Path,
+    answers: Path,
+    fitted: Path,
+    plots: Path,
+    metrics: Path,
 ) -> None:
     params, rounds = load(EnsembleParams, "ensemble"), load(RoundParams, "rounds")
     examples = build_examples(read_photos(photos), read_folds(folds), read_tasks(tasks))
@@ -25,6 +34,8 @@ def main(
     result = fit_ensemble(predictions, examples, params)
     scores = evaluate(predictions, result, examples, params)
     answer_table(result, examples).to_csv(answers, index=False, float_format="%.6f")
+    names = [task.name for task in examples.tasks]
+    write_fitted(fitted, fitted_numbers(names, predictions[0].members, result.blends, result.rule))
     metrics.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     for name, rows in plot_tables(result, examples).items():
         (plots / name).parent.mkdir(parents=True, exist_ok=True)

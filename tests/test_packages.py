@@ -27,9 +27,10 @@ MAY_IMPORT = {
     "explain": "networks formats runtime scores",
     "report": "formats runtime",
     "annotator": "formats runtime",
-    "cli": "annotator networks",
+    "serving": "faces networks inference ensemble formats runtime scores",
+    "cli": "annotator networks serving",
 }
-WITH_TORCH = {"networks", "learning", "inference", "explain"}
+WITH_TORCH = {"networks", "learning", "inference", "explain", "serving"}
 
 
 def package_of(module: str) -> str:

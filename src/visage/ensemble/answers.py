@@ -3,8 +3,11 @@
 numpy alone: a bundle answers photos by the same lines of code.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,3 +71,34 @@ class DecisionRule:
 def argmax_by_order(scores: np.ndarray, order: np.ndarray) -> np.ndarray:
     """The highest class of each row; of equals (to nine digits) the one that comes first in `order`."""
     return order[np.round(scores[:, order], 9).argmax(1)]
+
+
+def fitted_numbers(
+    tasks: Sequence[str], members: Sequence[str], blends: Sequence[Blend], rule: DecisionRule
+) -> dict[str, Any]:
+    """All that was fitted, by task, in full precision: what a JSON file needs to answer photos as the ensemble does."""
+    return {
+        task: {
+            "exponents": dict(zip(members, blend.exponents.tolist(), strict=True)),
+            "offsets": offsets.tolist(),
+            "order": order.tolist(),
+        }
+        for task, blend, offsets, order in zip(tasks, blends, rule.offsets, rule.order, strict=True)
+    }
+
+
+def write_fitted(path: Path, fitted: Mapping[str, Any]) -> None:
+    Path(path).write_text(json.dumps(fitted, indent=1) + "\n", encoding="utf-8")
+
+
+def read_fitted(path: Path) -> dict[str, Any]:
+    """`fitted_numbers` by task."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def build_rule(fitted: Mapping[str, Any], tasks: Sequence[str]) -> DecisionRule:
+    """The decision rule of these tasks."""
+    return DecisionRule(
+        tuple(np.array(fitted[task]["offsets"], float) for task in tasks),
+        tuple(np.array(fitted[task]["order"], int) for task in tasks),
+    )

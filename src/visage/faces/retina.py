@@ -38,6 +38,10 @@ class Faces:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def select(self, rows: Sequence[int] | np.ndarray) -> Faces:
+        """The faces with these numbers, or where a mask of them is true."""
+        return Faces(self.boxes[rows], self.scores[rows], self.landmarks[rows])
+
     def scale(self, factor: float) -> Faces:
         return Faces(self.boxes * np.float32(factor), self.scores, self.landmarks * np.float32(factor))
 

@@ -1,0 +1,143 @@
+"""Write a bundle: every network as ONNX, checked against PyTorch, with the detector and the matte network."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from visage.faces.crop_params import CropParams
+from visage.faces.detectors import DetectParams, find_weights
+from visage.faces.mattes import CutOutParams, open_rembg_session
+from visage.formats.tasks import Task
+from visage.inference import list_checkpoints
+from visage.networks.checkpoints import CheckpointCard, read_card, read_checkpoint
+from visage.networks.images import Preprocessing
+from visage.runtime.memo import file_digest
+from visage.runtime.params import Params
+from visage.serving.export import export_error, export_network
+from visage.serving.precision import Precision, convert
+
+TOLERANCE = 1e-4  # of a probability, between a network and its export
+
+
+class BundleParams(Params):
+    """Section `bundle`."""
+
+    networks: Literal["all", "one_fold"]
+    precision: Precision
+
+
+@dataclass(frozen=True)
+class Source:
+    """One checkpoint to export; a joint network's file is there once for each of its tasks, and exported once."""
+
+    path: Path
+    member: str
+    card: CheckpointCard
+    digest: str
+
+    @property
+    def name(self) -> str:
+        tasks = "-".join(head.task for head in self.card.heads)
+        return f"{tasks}-{self.member}-fold{self.card.fold}"
+
+
+def list_sources(models: Path, fitted: Mapping[str, Any], networks: str) -> list[Source]:
+    """The checkpoints that the answers are made of: of members that have a weight, of all folds or of the first."""
+    sources: dict[str, Source] = {}
+    for task, numbers in fitted.items():
+        for member, exponent in numbers["exponents"].items():
+            files = list_checkpoints(models / f"{task}-{member}") if exponent > 0 else []
+            for path in files[:1] if networks == "one_fold" else files:
+                digest = file_digest(path)
+                sources.setdefault(digest, Source(path, member, read_card(path), digest))
+    return list(sources.values())
+
+
+def used_exponents(fitted: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """By task the exponents of the members that have any; of a task whose members know nothing, all."""
+    used = {}
+    for task, numbers in fitted.items():
+        positive = {member: value for member, value in numbers["exponents"].items() if value > 0}
+        if not positive:
+            raise ValueError(f"no member has a weight for {task}: nothing was learnt, so there is nothing to bundle.")
+        used[task] = positive
+    return used
+
+
+def export_sources(
+    sources: Sequence[Source], pictures: Mapping[Preprocessing, np.ndarray], tta: str, precision: Precision
+) -> Iterator[tuple[Source, bytes, float]]:
+    """(source, ONNX bytes, largest difference of a probability); refused above TOLERANCE.
+
+    `pictures` (NHWC, uint8) are what is compared on, and what int8 is calibrated on. The difference is that of the
+    float32 export: what another precision costs is measured in answers.
+    """
+    for source in sources:
+        network, card = read_checkpoint(source.path)
+        pixels = pictures[card.recipe.preprocessing]
+        data = export_network(network, card, tta)
+        error = export_error(data, network, card, pixels, tta)
+        if not error <= TOLERANCE:
+            raise ValueError(
+                f"{source.path}: as ONNX its probabilities differ by {error:.2g} from PyTorch's on {len(pixels)} "
+                f"photos, more than {TOLERANCE:g}. The bundle is not written; try another torch or onnxruntime."
+            )
+        yield source, convert(data, pixels, precision), error
+
+
+def write_networks(folder: Path, exports: Iterator[tuple[Source, bytes, float]]) -> tuple[list[dict[str, Any]], float]:
+    """The files below `networks/`; their rows of the card, and the largest difference of them all."""
+    (folder / "networks").mkdir()
+    rows, worst = [], 0.0
+    for source, data, error in exports:
+        file = f"networks/{source.name}.onnx"
+        (folder / file).write_bytes(data)
+        preprocessing = asdict(source.card.recipe.preprocessing)
+        preprocessing["fill"] = list(preprocessing["fill"])
+        tasks = [head.task for head in source.card.heads]
+        rows.append(
+            {
+                "file": file,
+                "member": source.member,
+                "fold": source.card.fold,
+                "tasks": tasks,
+                "preprocessing": preprocessing,
+                "checkpoint": source.digest,
+            }
+        )
+        worst = max(worst, error)
+    return rows, worst
+
+
+def write_detector(folder: Path, params: DetectParams) -> dict[str, Any]:
+    """The detector's file, and its part of the card."""
+    if params.detector == "mtcnn":
+        raise ValueError("detect.detector is mtcnn, which needs TensorFlow and cannot be bundled; choose another one.")
+    weights, file = find_weights(params), None
+    if weights:
+        file = "detector.onnx"
+        shutil.copyfile(weights, folder / file)
+    return params.model_dump(exclude={"weights"}) | {"file": file}
+
+
+def write_matting(folder: Path, params: CutOutParams, sources: Sequence[Source]) -> dict[str, Any] | None:
+    """The matte network's file and its part of the card; None where no network asks what is person."""
+    if all(source.card.recipe.keep == "all" for source in sources):
+        return None
+    session, weights = open_rembg_session(params.model)
+    if not hasattr(session, "inner_session") or session.inner_session.get_inputs()[0].shape[2:] != [320, 320]:
+        raise ValueError(f"cut_out.model is {params.model!r}, which cannot be bundled; bundled and u2net can.")
+    shutil.copyfile(weights, folder / "matting.onnx")
+    return {"file": "matting.onnx", "model": params.model}
+
+
+def card_of_tasks(tasks: Sequence[Task]) -> list[dict[str, Any]]:
+    return [asdict(task) for task in tasks]
+
+
+def card_of_crop(params: CropParams) -> dict[str, Any]:
+    return params.model_dump() | {"width": params.width}
