@@ -1,4 +1,8 @@
-"""The commands of `python -m visage`: each reads its own arguments and calls one function."""
+"""The commands of `visage` (`python -m visage`): each reads its own arguments and calls one function.
+
+A function returns the exit code, or nothing for 0. What it needs is imported in it: `visage predict` runs where only
+a bundle's few packages are installed.
+"""
 
 import argparse
 import sys
@@ -17,17 +21,21 @@ DEFAULT_TABLES = {
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     try:
-        args.command(args)
+        sys.exit(args.command(args))
     except ValueError as error:
         sys.exit(f"visage: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells say it
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m visage", description="What a person does with visage, beside dvc.")
+    parser = argparse.ArgumentParser(prog="visage", description="What a person does with visage, beside dvc.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_adopt(commands)
     add_annotate(commands)
     add_recipe(commands)
+    add_predict(commands)
+    add_bundle(commands)
     return parser
 
 
@@ -84,3 +92,49 @@ def recipe(args: argparse.Namespace) -> None:
     from visage.networks.recipe import describe_recipe
 
     print(describe_recipe(args.task, args.member))
+
+
+def add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    summary = "judge the faces on photos with a bundle: mask, gender, age"
+    parser = commands.add_parser("predict", help=summary, description=summary.capitalize() + ".")
+    parser.add_argument("photos", nargs="+", metavar="PATH", help="photos, folders, patterns; - is a list on stdin")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="a line of JSON for each photo")
+    form.add_argument("--csv", action="store_true", help="a row for each face")
+    parser.add_argument("--submission", type=Path, metavar="FILE", help="the answers in the competition's form")
+    parser.add_argument("--form", type=Path, metavar="FILE", help="rows to answer (default: info.csv of the folder)")
+    parser.add_argument("--score", type=Path, metavar="FILE", help="a table of photos with labels to score by")
+    parser.add_argument("--boxes", type=Path, metavar="FILE", help="a table of boxes that win over the detector's")
+    parser.add_argument("--draw", type=Path, metavar="DIR", help="annotated copies of the photos")
+    parser.add_argument("--faces", choices=["all", "largest"], help="(default: all; largest to submit or score)")
+    parser.add_argument("--min-size", type=float, default=0, metavar="PX", help="least shorter side of a box")
+    parser.add_argument("--tasks", metavar="A,B", help="only these; only their networks run")
+    add_model(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.set_defaults(command=predict)
+
+
+def predict(args: argparse.Namespace) -> int:
+    from visage.serving.command import predict
+
+    return predict(args)
+
+
+def add_bundle(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    summary = "read a bundle's card: what it answers, how well, and what it was made from"
+    parser = commands.add_parser("bundle", help=summary, description=summary.capitalize() + ".")
+    parser.add_argument("action", choices=["show"])
+    add_model(parser)
+    parser.set_defaults(command=show_bundle)
+
+
+def show_bundle(args: argparse.Namespace) -> int:
+    from visage.serving.command import show_bundle
+
+    return show_bundle(args)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", type=Path, default=Path("models/bundle"), metavar="DIR", help="(default: %(default)s)"
+    )

@@ -1,5 +1,5 @@
-"""A small, honest bundle for tests: untrained networks of 32 x 24 pixels, exported and checked as the stage does it, and
-the bundled detector, which finds the faces of drawn people."""
+"""A small, honest bundle for tests: untrained networks of 32 x 24 pixels, exported and checked as the stage does it,
+and the bundled detector, which finds the faces of drawn people."""
 
 import functools
 from pathlib import Path

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from visage.faces.choice import contains_landmarks
 from visage.formats.columns import CORNERS, LANDMARKS, MANUAL_BOX_COLUMNS
 from visage.formats.tables import read_manual_table, read_text_table
 from visage.runtime.problems import raise_problems, suggest_nearest
@@ -76,7 +77,7 @@ def choose_boxes(photos: pd.DataFrame, detected: pd.DataFrame, manual: pd.DataFr
     by_hand = manual.index.intersection(chosen.index)
     chosen.loc[by_hand, CORNERS] = manual.loc[by_hand, CORNERS]
     chosen.loc[by_hand, "by"] = "hand"
-    chosen.loc[[photo for photo in by_hand if not contains_landmarks(chosen.loc[photo])], LANDMARKS] = np.nan
+    chosen.loc[[photo for photo in by_hand if not has_landmarks_inside(chosen.loc[photo])], LANDMARKS] = np.nan
     faceless = chosen.index[chosen["by"] == ""]
     if len(faceless) and missing == "stop":
         raise ValueError(
@@ -91,7 +92,6 @@ def choose_boxes(photos: pd.DataFrame, detected: pd.DataFrame, manual: pd.DataFr
     return chosen
 
 
-def contains_landmarks(face: pd.Series) -> bool:
-    """Whether all five landmarks lie in the box; unknown ones (NaN) do not."""
-    x, y = face[LANDMARKS[0::2]].to_numpy(float), face[LANDMARKS[1::2]].to_numpy(float)
-    return bool(((x >= face["x0"]) & (x <= face["x1"]) & (y >= face["y0"]) & (y <= face["y1"])).all())
+def has_landmarks_inside(face: pd.Series) -> bool:
+    """Whether all five landmarks lie in the box."""
+    return contains_landmarks(face[CORNERS].to_numpy(float), face[LANDMARKS].to_numpy(float).reshape(5, 2))

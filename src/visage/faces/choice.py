@@ -25,3 +25,8 @@ def choose_face(faces: Faces, shape: tuple[int, ...], rule: str) -> int | None:
 def round_pixels(faces: Faces, face: int) -> np.ndarray:
     """Box and landmarks of one face as boxes.csv stores them: x0 y0 x1 y1 and five x y, to a hundredth of a pixel."""
     return np.concatenate([faces.boxes[face], faces.landmarks[face].ravel()]).astype(float).round(2)
+
+
+def contains_landmarks(box: np.ndarray, landmarks: np.ndarray) -> bool:
+    """Whether all five landmarks (5 x 2) lie in the box (x0 y0 x1 y1); unknown ones (NaN) do not."""
+    return bool(((landmarks >= box[:2]) & (landmarks <= box[2:])).all())

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from visage.ensemble.answers import DecisionRule
+from visage.ensemble.answers import build_rule
 from visage.faces.baseline_detectors import Centre, YuNet
 from visage.faces.choice import choose_face, round_pixels
 from visage.faces.crops import crop_face
@@ -65,10 +65,7 @@ class Bundle:
         self.detector = open_detector(folder, card["detect"])
         self.crop_params: Any = SimpleNamespace(**card["crop"])
         self.ensemble = Ensemble(folder, card, [task.name for task in tasks])
-        by_task = [card["rule"][task.name] for task in tasks]
-        self.rule = DecisionRule(
-            tuple(np.array(row["offsets"], float) for row in by_task), tuple(np.array(row["order"]) for row in by_task)
-        )
+        self.rule = build_rule(card["rule"], [task.name for task in tasks])
 
     @classmethod
     def open(cls, folder: Path, *, tasks: Collection[str] | None = None) -> Bundle:

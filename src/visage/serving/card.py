@@ -9,7 +9,6 @@ from visage.formats.tasks import Task
 
 FILE = "card.json"
 FORMAT = 1  # another number, another structure
-DEFAULT_FOLDER = Path("models/bundle")
 
 
 def read_card(folder: Path) -> dict[str, Any]:
