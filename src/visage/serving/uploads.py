@@ -83,6 +83,8 @@ def split_photos(content_type: str, body: bytes, limits: Limits) -> list[Upload]
         parts = [body]
     else:
         raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type is {kind[:60]!r}; {HOW}.")
+    if len(parts) == 1:
+        return [check_photo(parts[0], "the photo", limits)]
     return [check_photo(part, f"photo {number} of {len(parts)}", limits) for number, part in enumerate(parts, 1)]
 
 

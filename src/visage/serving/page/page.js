@@ -38,7 +38,8 @@ async function judge(blob) {
   const answer = await response.json();
   part("token-form").hidden = response.status !== 401;
   if (!response.ok) {
-    const error = new Error(answer.error[0].toUpperCase() + answer.error.slice(1).replace(/^hoto 1 of 1/, "hoto"));
+    const name = blob.name || "The picture";
+    const error = new Error(`${name}: ${answer.error.replace(/^the photo: /, "")}`);
     error.retryAfter = Number(response.headers.get("Retry-After"));
     throw error;
   }
