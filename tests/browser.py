@@ -18,6 +18,8 @@ FLAGS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--window-size=1200,800",
+    "--use-fake-device-for-media-stream",  # a camera that shows a test picture,
+    "--use-fake-ui-for-media-stream",  # which pages may open unasked
 ]
 
 
@@ -65,4 +67,4 @@ def foreign_requests(browser: Any, home: str) -> list[str]:
     """Addresses asked for since the logs were last read that lie outside `home`."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     urls = [entry["params"]["request"]["url"] for entry in messages if entry["method"] == "Network.requestWillBeSent"]
-    return [url for url in urls if not url.startswith((home, "blob:", "data:", "about:"))]
+    return [url for url in urls if not url.startswith((home, "blob:", "data:", "about:", "chrome:"))]
