@@ -7,3 +7,7 @@ import os
 # a step would take half as long again. It has to be set before torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+
+# No picture decodes to more pixels than `formats.photos.MAX_PIXELS`, whatever its header made us believe. OpenCV reads it
+# when it is first imported.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")

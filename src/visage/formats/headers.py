@@ -135,7 +135,7 @@ def read_tags(data: Data) -> dict[int, int]:
     for offset in range(start + 2, start + 2 + 12 * count, 12):
         tag, kind = unpack(f"{order}HH", data, offset)
         if kind in (3, 4):  # 16 or 32 bits, at the beginning of the cell
-            (tags[tag],) = unpack(f"{order}{'H' if kind == 3 else 'I'}", data, offset + 8)
+            tags.setdefault(tag, *unpack(f"{order}{'H' if kind == 3 else 'I'}", data, offset + 8))  # the first counts
     return tags
 
 
