@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import socket
 import struct
@@ -9,12 +10,14 @@ import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.serving.running import MASK, RedBundle, build_form, draw_photo, run_server, wait_until
-from visage.formats.photos import ORIENTATION
+from visage.formats.headers import ORIENTATION
+from visage.formats.photos import MAX_PIXELS
 from visage.serving.guard import allowed_hosts
 from visage.serving.server import MIN_TOKEN, TOKEN, build_server, check_token
 from visage.serving.uploads import Limits, RequestRefused, split_form
@@ -121,10 +124,26 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-def gif() -> bytes:
-    data = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(data, "GIF")
-    return data.getvalue()
+def tiff_of(width: int, *, claimed: int) -> bytes:
+    """One kilobyte that decodes to the square of `width` pixels; a second pair of tags claims another size."""
+    rows, strip = 500, zlib.compress(bytes(width // 8 * 500))
+    count = width // rows
+
+    def tags(offset: int) -> list[tuple[int, int, int]]:
+        sizes = [(256, 1, width), (256, 1, claimed), (257, 1, width), (257, 1, claimed)]
+        strips = [(273, count, offset), (277, 1, 1), (278, 1, rows), (279, count, offset + 4 * count)]
+        return [*sizes, (258, 1, 1), (259, 1, 8), (262, 1, 1), *strips]
+
+    start = 8 + 2 + 12 * len(tags(0)) + 4
+    places = struct.pack(f"<{2 * count}I", *[start + 8 * count] * count, *[len(strip)] * count)
+    directory = b"".join(struct.pack("<HHII", tag, 4, number, value) for tag, number, value in tags(start))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags(0))) + directory + bytes(4) + places + strip
+
+
+def test_no_picture_decodes_to_more_pixels_than_are_allowed_though_its_header_claims_few():
+    data = tiff_of(12_000, claimed=10)
+    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is None
+    assert int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"]) == MAX_PIXELS
 
 
 @pytest.mark.parametrize(
@@ -133,11 +152,11 @@ def gif() -> bytes:
         (b"", "there are no bytes"),
         (b"hello", "not a picture"),
         (draw_photo()[:-40], "damaged or cut short"),
-        (gif(), "this is a GIF file"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "EPS"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not a picture"),
         (draw_photo(kind="TIFF")[:60], "picture"),
         (png_of(300, 200), "300x200 pixels, more than the 40,000"),
         (png_of(60_000, 60_000), "60000x60000 pixels, more than"),
+        (tiff_of(1_000, claimed=10), "1000x1000 pixels, more than"),
     ],
 )
 def test_what_is_not_a_fit_photo_is_explained(server, photo, sentence):

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import warnings
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -114,7 +113,6 @@ def build_server(
 
 def serve(folder: Path, host: str, port: int) -> None:
     """Serve a bundle until Ctrl-C."""
-    warnings.filterwarnings("ignore", module="PIL")  # they would print what is odd about the photos of others
     token = os.environ.get(TOKEN)
     check_token(host, token)
     server, listener = build_server(Bundle.open(folder), host, port, token=token, limits=Limits())

@@ -1,15 +1,13 @@
 """What a request brings: its body read within limits, split into photos, each checked before a pixel is decoded."""
 
 import asyncio
-import io
 import re
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from visage.formats.photos import open_image
+from visage.formats.photos import check_header
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF")  # MPO: a JPEG with more pictures behind it; the first counts
 WANTED = "send a JPEG, PNG, WebP, BMP or TIFF picture"
 HOW = "send one photo as the body with Content-Type: image/jpeg (or the like), or several as multipart/form-data"
 MAX_PART_HEADER = 8 * 1024  # bytes
@@ -116,14 +114,14 @@ def check_photo(data: bytes, name: str, limits: Limits) -> Upload:
     if not data:
         raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: there are no bytes; {WANTED}.")
     try:
-        with open_image(io.BytesIO(data)) as image:
-            (width, height), image_format = image.size, image.format
+        header = check_header(data)
     except ValueError as error:
         sentence = f"{name}: {str(error).removesuffix('.')}; {WANTED}."
         raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, sentence) from None
-    if image_format not in FORMATS:
-        raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: this is a {image_format} file; {WANTED}.")
-    if width * height > limits.pixels:
-        sentence = f"{name}: it has {width}x{height} pixels, more than the {limits.pixels:,} that are allowed."
+    pixels = header.width * header.height
+    if pixels > limits.pixels:
+        sentence = (
+            f"{name}: it has {header.width}x{header.height} pixels, more than the {limits.pixels:,} that are allowed."
+        )
         raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, sentence)
-    return Upload(data, name, width * height)
+    return Upload(data, name, pixels)
