@@ -8,6 +8,6 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-# No picture decodes to more pixels than `formats.photos.MAX_PIXELS`, whatever its header made us believe. OpenCV reads it
-# when it is first imported.
+# No picture decodes to more pixels than `formats.photos.MAX_PIXELS`, whatever its header made us believe. OpenCV reads
+# this when it is first imported.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")

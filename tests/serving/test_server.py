@@ -142,7 +142,8 @@ def tiff_of(width: int, *, claimed: int) -> bytes:
 
 def test_no_picture_decodes_to_more_pixels_than_are_allowed_though_its_header_claims_few():
     data = tiff_of(12_000, claimed=10)
-    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is None
+    with pytest.raises(cv2.error, match="IMAGE_PIXELS"):
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"]) == MAX_PIXELS
 
 
