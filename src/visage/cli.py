@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_recipe(commands)
     add_predict(commands)
     add_bundle(commands)
+    add_serve(commands)
     return parser
 
 
@@ -138,3 +139,20 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, default=Path("models/bundle"), metavar="DIR", help="(default: %(default)s)"
     )
+
+
+def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    summary = "serve a bundle: photos in by HTTP, faces out as JSON, and a page to try it"
+    parser = commands.add_parser("serve", help=summary, description=summary.capitalize() + ".")
+    parser.add_argument("bundle", nargs="?", type=Path, default=Path("models/bundle"), help="(default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="others need VISAGE_TOKEN (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes any free one (default: %(default)s)")
+    parser.set_defaults(command=serve)
+
+
+def serve(args: argparse.Namespace) -> None:
+    try:
+        from visage.serving import server
+    except ModuleNotFoundError as error:
+        raise ValueError(f"serve needs {error.name}; install the extra: pip install 'visage[serve]'.") from None
+    server.serve(args.bundle, args.host, args.port)

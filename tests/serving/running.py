@@ -2,8 +2,10 @@
 
 import http.client
 import io
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +64,22 @@ def draw_photo(
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, kind, **save)
     return data.getvalue()
+
+
+def tiff_of(width: int, *, claimed: int) -> bytes:
+    """One kilobyte that decodes to the square of `width` pixels; a second pair of tags claims another size."""
+    rows, strip = 500, zlib.compress(bytes(width // 8 * 500))
+    count = width // rows
+
+    def tags(offset: int) -> list[tuple[int, int, int]]:
+        sizes = [(256, 1, width), (256, 1, claimed), (257, 1, width), (257, 1, claimed)]
+        strips = [(273, count, offset), (277, 1, 1), (278, 1, rows), (279, count, offset + 4 * count)]
+        return [*sizes, (258, 1, 1), (259, 1, 8), (262, 1, 1), *strips]
+
+    start = 8 + 2 + 12 * len(tags(0)) + 4
+    places = struct.pack(f"<{2 * count}I", *[start + 8 * count] * count, *[len(strip)] * count)
+    directory = b"".join(struct.pack("<HHII", tag, 4, number, value) for tag, number, value in tags(start))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags(0))) + directory + bytes(4) + places + strip
 
 
 def build_form(*parts: bytes, boundary: str = "b0undary") -> tuple[bytes, str]:

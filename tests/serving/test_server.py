@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serving.running import MASK, RedBundle, build_form, draw_photo, run_server, wait_until
+from tests.serving.running import MASK, RedBundle, build_form, draw_photo, run_server, tiff_of, wait_until
 from visage.formats.headers import ORIENTATION
 from visage.formats.photos import MAX_PIXELS
 from visage.serving.guard import allowed_hosts
@@ -124,22 +124,6 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-def tiff_of(width: int, *, claimed: int) -> bytes:
-    """One kilobyte that decodes to the square of `width` pixels; a second pair of tags claims another size."""
-    rows, strip = 500, zlib.compress(bytes(width // 8 * 500))
-    count = width // rows
-
-    def tags(offset: int) -> list[tuple[int, int, int]]:
-        sizes = [(256, 1, width), (256, 1, claimed), (257, 1, width), (257, 1, claimed)]
-        strips = [(273, count, offset), (277, 1, 1), (278, 1, rows), (279, count, offset + 4 * count)]
-        return [*sizes, (258, 1, 1), (259, 1, 8), (262, 1, 1), *strips]
-
-    start = 8 + 2 + 12 * len(tags(0)) + 4
-    places = struct.pack(f"<{2 * count}I", *[start + 8 * count] * count, *[len(strip)] * count)
-    directory = b"".join(struct.pack("<HHII", tag, 4, number, value) for tag, number, value in tags(start))
-    return b"II*\0" + struct.pack("<IH", 8, len(tags(0))) + directory + bytes(4) + places + strip
-
-
 def test_no_picture_decodes_to_more_pixels_than_are_allowed_though_its_header_claims_few():
     data = tiff_of(12_000, claimed=10)
     with pytest.raises(cv2.error, match="IMAGE_PIXELS"):
@@ -155,9 +139,9 @@ def test_no_picture_decodes_to_more_pixels_than_are_allowed_though_its_header_cl
         (draw_photo()[:-40], "damaged or cut short"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not a picture"),
         (draw_photo(kind="TIFF")[:60], "picture"),
-        (png_of(300, 200), "300x200 pixels, more than the 40,000"),
+        (png_of(300, 200), "300x200 pixels; send a JPEG, PNG, WebP, BMP or TIFF picture of at most 40,000 pixels"),
         (png_of(60_000, 60_000), "60000x60000 pixels, more than"),
-        (tiff_of(1_000, claimed=10), "1000x1000 pixels, more than"),
+        (tiff_of(1_000, claimed=10), "1000x1000 pixels"),
     ],
 )
 def test_what_is_not_a_fit_photo_is_explained(server, photo, sentence):
@@ -259,6 +243,25 @@ def test_a_header_that_stops_coming_is_refused(monkeypatch):
         client.sendall(b"POST /v1/faces HTTP/1.1\r\nHost: ")
         answer = read_refusal(client)
         assert answer.startswith("HTTP/1.1 408 ") and "header" in answer
+
+
+@pytest.mark.parametrize(
+    "sent", [b"hello\r\n\r\n", b"POST /v1/faces HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"]
+)
+def test_what_is_no_http_is_refused_in_a_sentence(server, sent):
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(sent)
+        assert "400 Bad Request" in (answer := read_refusal(client)) and "not a valid HTTP request" in answer
+
+
+def test_a_body_that_is_no_http_ends_its_connection_and_nothing_else(capfd):
+    with run_server() as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            head = f"POST /v1/faces HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            client.sendall(head.encode() + b"no chunk\r\n")
+            assert "not a valid HTTP request" in read_refusal(client)
+        assert server.post(draw_photo()).status == 200
+    assert capfd.readouterr().err == ""
 
 
 def test_a_refusal_is_read_by_a_client_that_first_sends_everything(server):

@@ -1,6 +1,7 @@
 """`visage serve`: the application on an address of this machine."""
 
 import asyncio
+import json
 import os
 import socket
 from http import HTTPStatus
@@ -53,15 +54,21 @@ class TimedProtocol(H11Protocol):
             self.header_timer = None
 
     def refuse_header(self) -> None:
-        if self.conn.our_state is h11.IDLE and not self.transport.is_closing():
-            body = b'{"error": "the header of the request did not arrive in time."}'
-            headers = [
-                ("Content-Type", "application/json"),
-                ("Content-Length", str(len(body))),
-                ("Connection", "close"),
-            ]
-            status = HTTPStatus.REQUEST_TIMEOUT
-            response = h11.Response(status_code=status, headers=headers, reason=status.phrase.encode())
+        self.send_refusal(HTTPStatus.REQUEST_TIMEOUT, "the header of the request did not arrive in time.")
+
+    def send_400_response(self, message: str) -> None:
+        """What is no HTTP; a request that was being answered is given up."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.send_refusal(HTTPStatus.BAD_REQUEST, "this is not a valid HTTP request.")
+
+    def send_refusal(self, status: HTTPStatus, sentence: str) -> None:
+        """Without the application, where nothing has been sent yet; then close."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self.transport.is_closing():
+            body = json.dumps({"error": sentence}).encode()
+            headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
+            response = h11.Response(status_code=status, headers=list(headers.items()), reason=status.phrase.encode())
             for event in (response, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event))
         self.transport.close()

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from visage.formats.photos import check_header
 
-WANTED = "send a JPEG, PNG, WebP, BMP or TIFF picture"
+WANTED = "send a JPEG, PNG, WebP, BMP or TIFF picture of at most {:,} pixels"
 HOW = "send one photo as the body with Content-Type: image/jpeg (or the like), or several as multipart/form-data"
 MAX_PART_HEADER = 8 * 1024  # bytes
 
@@ -110,18 +110,15 @@ def part_content(part: bytes) -> bytes:
 
 
 def check_photo(data: bytes, name: str, limits: Limits) -> Upload:
-    """A photo whose header is that of a picture of an allowed format and size."""
-    if not data:
-        raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: there are no bytes; {WANTED}.")
+    """A photo whose header is that of a picture of an allowed size."""
     try:
+        if not data:
+            raise ValueError("there are no bytes.")
         header = check_header(data)
+        pixels = header.width * header.height
+        if pixels > limits.pixels:
+            raise ValueError(f"the picture has {header.width}x{header.height} pixels.")
     except ValueError as error:
-        sentence = f"{name}: {str(error).removesuffix('.')}; {WANTED}."
+        sentence = f"{name}: {str(error).removesuffix('.')}; {WANTED.format(limits.pixels)}."
         raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, sentence) from None
-    pixels = header.width * header.height
-    if pixels > limits.pixels:
-        sentence = (
-            f"{name}: it has {header.width}x{header.height} pixels, more than the {limits.pixels:,} that are allowed."
-        )
-        raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, sentence)
     return Upload(data, name, pixels)
