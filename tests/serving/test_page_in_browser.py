@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.browser import foreign_requests, open_browser, start_chromium, wait_for  # noqa: F401 - two are fixtures
 from tests.serving.running import RedBundle, RunningServer, draw_photo, run_server
+from visage.formats.headers import ORIENTATION
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +49,10 @@ class Page:
     def text(self, name: str) -> str:
         return self.browser.execute_script("return document.getElementById(arguments[0]).innerText", name)
 
+    def size(self) -> list[int]:
+        """Pixels of the photo, upright; 0, 0 until it is loaded."""
+        return self.browser.execute_script("const {naturalWidth: w, naturalHeight: h} = picture; return [w, h]")
+
     def shows(self, name: str, text: str) -> bool:
         return wait_for(lambda: text in self.text(name), WAIT)
 
@@ -64,6 +70,16 @@ def test_a_dropped_photo_shows_its_boxes_and_probabilities(browser, server):
     assert "80.0%" in page.text("faces") and "20.0%" in page.text("faces")
     assert foreign_requests(browser, f"http://127.0.0.1:{server.port}/") == []
     assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_the_box_of_a_photo_that_lies_on_its_side_is_where_the_browser_shows_the_face(browser, server):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6  # shown after a quarter turn to the right: x, y lands at 100 - y, x
+    page = Page(browser, server)
+    page.drop(draw_photo((10, 20, 40, 60), kind="JPEG", quality=100, exif=exif.tobytes()), "me.jpg", "image/jpeg")
+    assert page.shows("count", "1 face")
+    assert wait_for(lambda: page.size() == [100, 80], WAIT)
+    assert browser.execute_script(PLACES)[0] == pytest.approx([40, 10, 80, 40], abs=2)
 
 
 def test_a_wrong_file_is_explained_and_the_next_photo_is_judged(browser, server):

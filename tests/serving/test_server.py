@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import struct
+import sys
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.serving.running import MASK, RedBundle, build_form, draw_photo, run_server, tiff_of, wait_until
+from visage.cli import main
 from visage.formats.headers import ORIENTATION
 from visage.formats.photos import MAX_PIXELS
 from visage.serving.guard import allowed_hosts
@@ -264,6 +266,18 @@ def test_a_body_that_is_no_http_ends_its_connection_and_nothing_else(capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_connections_beyond_the_limit_are_told_so_and_the_others_go_on(monkeypatch):
+    monkeypatch.setattr("visage.serving.server.MAX_CONNECTIONS", 2)
+    with run_server() as server:
+        address = "127.0.0.1", server.port
+        with socket.create_connection(address) as first, socket.create_connection(address):
+            with socket.create_connection(address) as third:
+                assert "too many connections" in read_refusal(third)
+            first.sendall(f"GET /elsewhere HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+            assert "404 Not Found" in read_refusal(first)
+        wait_until(lambda: server.post(draw_photo()).status == 200)
+
+
 def test_a_refusal_is_read_by_a_client_that_first_sends_everything(server):
     """The server reads on for a while: were the connection closed at once, the client would get no answer."""
     answer = server.post(bytes(3_000_000))
@@ -410,3 +424,18 @@ def test_the_threads_end_with_the_server():
         server.post(draw_photo())
         assert threading.active_count() > before
     wait_until(lambda: threading.active_count() == before)
+
+
+def test_the_command_refuses_an_open_address_without_a_token(monkeypatch, tmp_path):
+    monkeypatch.delenv(TOKEN, raising=False)
+    with pytest.raises(SystemExit, match=f"0.0.0.0 can be reached from other machines.*{TOKEN}"):
+        main(["serve", str(tmp_path), "--host", "0.0.0.0"])
+
+
+def test_the_command_names_the_extra_that_is_not_installed(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    for name in ("visage.serving.server", "visage.serving.app"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delattr("visage.serving.server", raising=False)
+    with pytest.raises(SystemExit, match=r"serve needs fastapi; .*visage\[serve\]"):
+        main(["serve", str(tmp_path)])

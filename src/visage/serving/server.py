@@ -20,7 +20,7 @@ from visage.serving.uploads import Limits
 TOKEN = "VISAGE_TOKEN"  # the environment's, since other users of a machine can read a command's arguments
 MIN_TOKEN = 16  # characters
 HEADER_SECONDS = 10  # in which a connection has to say what it wants
-MAX_CONNECTIONS = 512
+MAX_CONNECTIONS = 512  # open at once
 BACKLOG = 256  # connections that may wait to be accepted
 
 
@@ -31,6 +31,8 @@ class TimedProtocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.send_refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are open; try again later.")
         self.time_header()
 
     def data_received(self, data: bytes) -> None:
@@ -110,7 +112,6 @@ def build_server(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
         backlog=BACKLOG,
         timeout_keep_alive=HEADER_SECONDS,
         timeout_graceful_shutdown=10,
