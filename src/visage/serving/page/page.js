@@ -2,6 +2,7 @@
 "use strict";
 
 const COLOURS = ["#00e5d4", "#ffb84d", "#ff7ac6", "#9be15d", "#b9a6ff", "#ffe45c"]; // light, on them dark text
+const CROWD = 6; // with more faces, a box has its number only: the answers would cover the others
 const PAUSE = 250; // ms between two pictures of the camera
 const part = (name) => document.getElementById(name);
 let token = decodeURIComponent(location.hash.slice(1));
@@ -62,7 +63,8 @@ function drawBox(face, index, photo) {
   box.style.borderColor = COLOURS[index % COLOURS.length];
   box.classList.toggle("low", y0 < photo.height * 0.08);
   box.classList.toggle("left", x0 > photo.width * 0.6);
-  const label = make("span", `${index + 1}: ${Object.values(face.answers).join(", ")}`);
+  const answers = photo.faces.length > CROWD ? "" : `: ${Object.values(face.answers).join(", ")}`;
+  const label = make("span", `${index + 1}${answers}`);
   label.style.background = COLOURS[index % COLOURS.length];
   box.append(label);
   return box;
