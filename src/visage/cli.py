@@ -144,7 +144,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     summary = "serve a bundle: photos in by HTTP, faces out as JSON, and a page to try it"
     parser = commands.add_parser("serve", help=summary, description=summary.capitalize() + ".")
-    parser.add_argument("bundle", nargs="?", type=Path, default=Path("models/bundle"), help="(default: %(default)s)")
+    parser.add_argument("--model", type=Path, default=Path("models/bundle"), help="a bundle (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="others need VISAGE_TOKEN (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes any free one (default: %(default)s)")
     parser.set_defaults(command=serve)
@@ -155,4 +155,4 @@ def serve(args: argparse.Namespace) -> None:
         from visage.serving import server
     except ModuleNotFoundError as error:
         raise ValueError(f"serve needs {error.name}; install the extra: pip install 'visage[serve]'.") from None
-    server.serve(args.bundle, args.host, args.port)
+    server.serve(args.model, args.host, args.port)

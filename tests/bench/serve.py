@@ -51,7 +51,7 @@ class Server:
     """`python -m visage serve` in a process of its own."""
 
     def __init__(self, bundle: Path, port: int = 0) -> None:
-        command = [sys.executable, "-m", "visage", "serve", str(bundle), "--port", str(port)]
+        command = [sys.executable, "-m", "visage", "serve", "--model", str(bundle), "--port", str(port)]
         self.process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         self.port = int(line.rsplit(":", 1)[1].strip().strip("/"))

@@ -429,7 +429,7 @@ def test_the_threads_end_with_the_server():
 def test_the_command_refuses_an_open_address_without_a_token(monkeypatch, tmp_path):
     monkeypatch.delenv(TOKEN, raising=False)
     with pytest.raises(SystemExit, match=f"0.0.0.0 can be reached from other machines.*{TOKEN}"):
-        main(["serve", str(tmp_path), "--host", "0.0.0.0"])
+        main(["serve", "--model", str(tmp_path), "--host", "0.0.0.0"])
 
 
 def test_the_command_names_the_extra_that_is_not_installed(monkeypatch, tmp_path):
@@ -438,4 +438,4 @@ def test_the_command_names_the_extra_that_is_not_installed(monkeypatch, tmp_path
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.delattr("visage.serving.server", raising=False)
     with pytest.raises(SystemExit, match=r"serve needs fastapi; .*visage\[serve\]"):
-        main(["serve", str(tmp_path)])
+        main(["serve", "--model", str(tmp_path)])
