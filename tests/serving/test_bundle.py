@@ -3,7 +3,7 @@ import pytest
 
 from tests.serving.tiny_bundle import group, portraits
 from visage.faces.retina import Faces
-from visage.serving.bundle import Bundle
+from visage.serving.bundle import CROPS, Bundle
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,17 @@ def test_a_face_is_judged_the_same_alone_and_among_others(bundle):
         [[alone]] = bundle.find_faces([image])
         for task, probabilities in face.probabilities.items():
             assert alone.probabilities[task] == pytest.approx(probabilities, abs=1e-5)
+
+
+def test_a_crowd_is_judged_as_its_faces_are_alone(bundle):
+    [faces] = bundle.detect([group()])
+    crowd = faces.select([0, 1] * CROPS)
+    [judged] = bundle.classify([group()], [crowd])
+    [pair] = bundle.classify([group()], [faces.select([0, 1])])
+    assert len(judged) == 2 * CROPS
+    for face, alone in zip(judged, pair * CROPS, strict=True):
+        assert (face.box == alone.box).all()
+        assert face.probabilities["age"] == pytest.approx(alone.probabilities["age"], abs=1e-5)
 
 
 def test_known_boxes_are_judged_without_detection(bundle):

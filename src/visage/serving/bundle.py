@@ -23,6 +23,7 @@ from visage.runtime.problems import suggest_nearest
 from visage.serving.card import card_tasks, read_card
 from visage.serving.networks import Crop, Ensemble
 
+CROPS = 32  # in a call of the classifiers; the faces of a crowd at once would take gigabytes
 NOWHERE = np.full((5, 2), np.nan)  # landmarks that are not known
 
 
@@ -126,6 +127,12 @@ class Bundle:
 
     def judge(self, places: Sequence[Place], crops: Sequence[Crop]) -> list[Face]:
         """Judge crops that are cut already."""
+        if len(crops) > CROPS:
+            return [
+                face
+                for start in range(0, len(crops), CROPS)
+                for face in self.judge(places[start : start + CROPS], crops[start : start + CROPS])
+            ]
         if not crops:
             return []
         probabilities, values = self.ensemble.predict(crops)
