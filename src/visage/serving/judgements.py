@@ -1,0 +1,53 @@
+"""What a face is judged to be, smoothed over the frames in which it was seen.
+
+What may change (a mask) is an average of log probabilities that forgets, and answers only when another class has held
+for a while; what belongs to the person (gender, age) is the plain average over all frames.
+"""
+
+import math
+
+import numpy as np
+
+FORGET = 0.25  # s after which a judgement of what may change counts 1/e
+HOLD = 0.3  # s for which another class has to be the most probable until it is the answer
+FEWEST = 3  # judgements before the first answer
+FLOOR = 0.01  # a probability below this counts as this: one frame alone decides nothing
+
+
+class Judgement:
+    """One task's classes for one face. `answer` is the number of a class; None = too few judgements so far."""
+
+    def __init__(self, classes: int, changes: bool) -> None:
+        self.changes = changes
+        self.log_sum, self.count = np.zeros(classes), 0
+        self.time = math.nan  # s; of the last judgement
+        self.answer: int | None = None
+        self.latest, self.latest_since = -1, math.nan  # the last single judgement, and since when it is the same
+        self.rival, self.rival_since = -1, math.nan  # another class that is the most probable, and since when
+
+    def add(self, time: float, probabilities: np.ndarray) -> float | None:
+        """Take in a judgement; returns since when (s) there is another answer, None while it is the same."""
+        kept = math.exp((self.time - time) / FORGET) if self.changes and self.count else 1.0
+        self.log_sum = kept * self.log_sum + np.log(np.maximum(probabilities, FLOOR))
+        self.time, self.count = time, self.count + 1
+        if (latest := int(np.argmax(probabilities))) != self.latest:
+            self.latest, self.latest_since = latest, time
+        best = int(np.argmax(self.log_sum))
+        if best == self.answer:
+            self.rival = -1
+        elif best != self.rival:
+            self.rival, self.rival_since = best, time
+        if self.rival < 0 or time - self.rival_since < HOLD or self.count < FEWEST:
+            return None
+        self.answer, self.rival = best, -1
+        return min(self.rival_since, self.latest_since) if self.latest == best else self.rival_since
+
+    @property
+    def best(self) -> int:
+        """The answer; while there is none, the most probable class."""
+        return int(np.argmax(self.log_sum)) if self.answer is None else self.answer
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the next frame should be judged, too: no answer yet, or the last judgement was another."""
+        return self.answer is None or self.rival >= 0 or self.latest != self.answer
