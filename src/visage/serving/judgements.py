@@ -10,6 +10,7 @@ import numpy as np
 
 FORGET = 0.25  # s after which a judgement of what may change counts 1/e
 HOLD = 0.3  # s for which another class has to be the most probable until it is the answer
+MEMORY = 2.0  # s of judgements in which the moment of a change is looked for
 FEWEST = 3  # judgements before the first answer
 FLOOR = 0.01  # a probability below this counts as this: one frame alone decides nothing
 
@@ -20,18 +21,16 @@ class Judgement:
     def __init__(self, classes: int, changes: bool) -> None:
         self.changes = changes
         self.log_sum, self.count = np.zeros(classes), 0
-        self.time = math.nan  # s; of the last judgement
+        self.recent: list[tuple[float, np.ndarray]] = []  # time (s) and log probabilities of the last MEMORY seconds
         self.answer: int | None = None
-        self.latest, self.latest_since = -1, math.nan  # the last single judgement, and since when it is the same
         self.rival, self.rival_since = -1, math.nan  # another class that is the most probable, and since when
 
     def add(self, time: float, probabilities: np.ndarray) -> float | None:
         """Take in a judgement; returns since when (s) there is another answer, None while it is the same."""
-        kept = math.exp((self.time - time) / FORGET) if self.changes and self.count else 1.0
-        self.log_sum = kept * self.log_sum + np.log(np.maximum(probabilities, FLOOR))
-        self.time, self.count = time, self.count + 1
-        if (latest := int(np.argmax(probabilities))) != self.latest:
-            self.latest, self.latest_since = latest, time
+        logs = np.log(np.maximum(probabilities, FLOOR))
+        kept = math.exp((self.recent[-1][0] - time) / FORGET) if self.changes and self.recent else 1.0
+        self.log_sum, self.count = kept * self.log_sum + logs, self.count + 1
+        self.recent = [row for row in self.recent if time - row[0] <= MEMORY] + [(time, logs)]
         best = int(np.argmax(self.log_sum))
         if best == self.answer:
             self.rival = -1
@@ -39,8 +38,16 @@ class Judgement:
             self.rival, self.rival_since = best, time
         if self.rival < 0 or time - self.rival_since < HOLD or self.count < FEWEST:
             return None
+        since = self.find_change(best)
         self.answer, self.rival = best, -1
-        return min(self.rival_since, self.latest_since) if self.latest == best else self.rival_since
+        return since
+
+    def find_change(self, answer: int) -> float:
+        """The time (s) from which on `answer` explains the recent judgements better than the one before does."""
+        if self.answer is None:
+            return self.recent[0][0]
+        gains = np.array([logs[answer] - logs[self.answer] for _, logs in self.recent])
+        return self.recent[int(np.argmax(np.cumsum(gains[::-1])[::-1]))][0]
 
     @property
     def best(self) -> int:
@@ -50,4 +57,4 @@ class Judgement:
     @property
     def in_doubt(self) -> bool:
         """Whether the next frame should be judged, too: no answer yet, or the last judgement was another."""
-        return self.answer is None or self.rival >= 0 or self.latest != self.answer
+        return self.answer is None or self.rival >= 0 or int(np.argmax(self.recent[-1][1])) != self.answer

@@ -1,8 +1,8 @@
 """Faces followed from frame to frame: a Kalman filter for each face, its colours, and one exact assignment a frame.
 
-A face moves with constant velocity, disturbed at random. Lengths are in face heights, so
-that near and far faces follow the same rules, and times are in seconds, so that frames may be skipped. What a face
-looks like (mean colours of hair and clothes) decides where motion alone cannot: after one person passed behind another.
+A face moves with constant velocity, disturbed at random. Lengths are in face heights, so that near and far faces
+follow the same rules, and times are in seconds, so that frames may be skipped. What a face looks like (mean colours of
+hair, forehead and clothes) decides where motion alone cannot: after one person passed behind another.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,11 @@ COLOUR = 10.0  # deviation of one face's colours from frame to frame, Lab units
 FARTHEST = 16.0  # squared distance in deviations beyond which a face is not the same: 1 in 1000 of 3 dimensions
 MOST_COLOUR = 20.0  # the most that colours add: a face that stays in its place may change them
 NEW = 30.0  # the cost of a face that is none of those known
-REGIONS = ((0.15, -0.3, 0.85, 0.05), (0.1, 1.2, 0.9, 1.7))  # hair and clothes: x0 y0 x1 y1, shares of the box
+REGIONS = (  # x0 y0 x1 y1, shares of the box; what a mask covers is left out
+    (0.15, -0.3, 0.85, 0.05),  # hair
+    (0.2, 0.15, 0.8, 0.4),  # forehead and eyes
+    (0.1, 1.2, 0.9, 1.7),  # clothes
+)
 
 
 @dataclass(eq=False)
@@ -86,7 +90,7 @@ class Tracker:
         ended = [track for track in self.tracks if self.is_over(track, time)]
         self.tracks = [track for track in self.tracks if track not in ended]
         measured = measure(boxes)
-        colours = np.array([mean_colours(image, box) for box in boxes]).reshape(len(boxes), -1)
+        colours = [mean_colours(image, box) for box in boxes]
         costs = np.full((len(boxes), len(self.tracks) + len(boxes)), NEW)
         for i in range(len(boxes)):
             costs[i, : len(self.tracks)] = [track.cost(measured[i], colours[i]) for track in self.tracks]
@@ -121,7 +125,7 @@ def measure(boxes: np.ndarray) -> np.ndarray:
 
 
 def mean_colours(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Mean Lab colours of hair and clothes, 6 numbers; not a number where they are outside the picture."""
+    """Mean Lab colours of the REGIONS, 9 numbers; not a number where they are outside the picture."""
     width, height = box[2] - box[0], box[3] - box[1]
     colours = np.full((len(REGIONS), 3), np.nan)
     for i, (x0, y0, x1, y1) in enumerate(REGIONS):

@@ -44,12 +44,13 @@ def open_source(source: str, *, fps: float = USUAL_FPS, every: int = 1, realtime
 
     Every `every`-th frame; with `realtime` those are skipped for which there was no time. `fps` is that of a folder.
     """
-    if Path(source).is_dir():
-        return PictureFolder(Path(source), fps, every, realtime)
-    live = source.isdigit() or "://" in source
-    if not live and not Path(source).is_file():
+    path = Path(source)
+    if path.is_dir():
+        return PictureFolder(path, fps, every, realtime)
+    live = source.isdigit() or "://" in source or (path.exists() and not path.is_file())  # /dev/video0, a pipe
+    if not live and not path.exists():
         raise ValueError(f"{source} is not there; a video file, a folder of pictures or a camera's number is wanted.")
-    if not live and Path(source).stat().st_size == 0:
+    if not live and path.stat().st_size == 0:
         raise ValueError(f"{source} is empty (0 bytes).")
     return Video(source, every, realtime, live)
 
@@ -67,17 +68,23 @@ class Video(Source):
     def __iter__(self) -> Iterator[Frame]:
         """The time is that of the file; of a camera or a stream, that of the clock."""
         count = 0 if self.live else self.capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less = unknown
-        number, moment, start = -1, -1 / self.fps, time.monotonic()
+        number, used, moment, start = -1, -1, -1 / self.fps, time.monotonic()
+        before = start
         while self.capture.grab():
-            number += 1
-            stamp = time.monotonic() - start if self.live else self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            number, now = number + 1, time.monotonic()
+            stamp = now - start if self.live else self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             moment = stamp if stamp > moment else moment + 1 / self.fps
-            late = self.realtime and (number + 1) / self.fps < time.monotonic() - start
-            if number % self.every or late:
+            waited = now - before
+            # A live frame that came without waiting has lain in a buffer while the one before it was watched.
+            late = waited < 0.5 / self.fps if self.live else (number + 1) / self.fps < now - start
+            before = time.monotonic()
+            if number % self.every or (self.realtime and late and number - used < self.fps):
                 continue
+            used = number
             ok, image = self.capture.retrieve()
             if ok:
                 yield Frame(number, moment, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+                before = time.monotonic()
         self.capture.release()
         if number < 0:
             self.problem = f"{self.source} holds no frame that can be read."
