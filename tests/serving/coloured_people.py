@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from visage.ensemble.answers import DecisionRule
 from visage.faces.retina import Faces
 from visage.formats.tasks import Task
 from visage.serving.bundle import Face
@@ -47,6 +48,7 @@ class ColourBundle:
         self.errs_every = errs_every
         self.tasks = [MASK, GENDER]
         self.card = {"tasks": [{"name": "mask", "about": "photo"}, {"name": "gender", "about": "person"}]}
+        self.rule = DecisionRule((np.zeros(3), np.zeros(2)), (np.arange(3), np.arange(2)))
         self.judged = 0
 
     def detect(self, images: Sequence[np.ndarray]) -> list[Faces]:

@@ -70,14 +70,14 @@ def test_the_clock(time, clock):
 
 
 def test_single_wrong_judgements_change_no_answer():
-    judgement, rng = Judgement(2, changes=True), np.random.default_rng(1)
+    judgement, rng = Judgement(np.zeros(2), changes=True), np.random.default_rng(1)
     wrong = rng.random(300) < 0.15
     changes = [judgement.add(i / 25, np.array([0.1, 0.9] if wrong[i] else [0.9, 0.1])) for i in range(300)]
     assert [change for change in changes if change is not None] == [0.0]
 
 
 def test_a_lasting_change_is_an_answer_soon_and_its_time_is_when_it_began():
-    judgement = Judgement(2, changes=True)
+    judgement = Judgement(np.zeros(2), changes=True)
     changes = [judgement.add(i / 25, np.array([0.9, 0.1] if i < 100 else [0.1, 0.9])) for i in range(125)]
     late = [(i / 25, change) for i, change in enumerate(changes) if change is not None][1]
     assert late[1] == 4.0
@@ -85,15 +85,22 @@ def test_a_lasting_change_is_an_answer_soon_and_its_time_is_when_it_began():
 
 
 def test_what_belongs_to_the_person_is_the_mean_over_all_frames():
-    judgement = Judgement(2, changes=False)
+    judgement = Judgement(np.zeros(2), changes=False)
     for i in range(100):
         judgement.add(i / 25, np.array([0.8, 0.2] if i < 60 else [0.2, 0.8]))
     assert judgement.answer == 0
     assert np.isclose(judgement.log_sum[0] - judgement.log_sum[1], 20 * np.log(4))
 
 
+def test_the_offsets_of_the_decision_rule_decide():
+    judgement = Judgement(np.array([1.0, 0.0]), changes=True)
+    for i in range(20):
+        judgement.add(i / 25, np.array([0.4, 0.6]))
+    assert judgement.answer == 0
+
+
 def test_a_probability_of_zero_decides_nothing_alone():
-    judgement = Judgement(2, changes=False)
+    judgement = Judgement(np.zeros(2), changes=False)
     judgement.add(0, np.array([0.0, 1.0]))
     assert np.isclose(judgement.log_sum[0], np.log(FLOOR))
 

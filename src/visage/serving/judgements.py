@@ -16,18 +16,21 @@ FLOOR = 0.01  # a probability below this counts as this: one frame alone decides
 
 
 class Judgement:
-    """One task's classes for one face. `answer` is the number of a class; None = too few judgements so far."""
+    """One task about one face. `answer` is the number of a class; None = too few judgements so far.
 
-    def __init__(self, classes: int, changes: bool) -> None:
-        self.changes = changes
-        self.log_sum, self.count = np.zeros(classes), 0
-        self.recent: list[tuple[float, np.ndarray]] = []  # time (s) and log probabilities of the last MEMORY seconds
+    `offsets` (nats, one for each class) are those of the bundle's decision rule.
+    """
+
+    def __init__(self, offsets: np.ndarray, changes: bool) -> None:
+        self.offsets, self.changes = offsets, changes
+        self.log_sum, self.count = np.zeros(len(offsets)), 0
+        self.recent: list[tuple[float, np.ndarray]] = []  # time (s) and scores of the last MEMORY seconds
         self.answer: int | None = None
         self.rival, self.rival_since = -1, math.nan  # another class that is the most probable, and since when
 
     def add(self, time: float, probabilities: np.ndarray) -> float | None:
         """Take in a judgement; returns since when (s) there is another answer, None while it is the same."""
-        logs = np.log(np.maximum(probabilities, FLOOR))
+        logs = np.log(np.maximum(probabilities, FLOOR)) + self.offsets
         kept = math.exp((self.recent[-1][0] - time) / FORGET) if self.changes and self.recent else 1.0
         self.log_sum, self.count = kept * self.log_sum + logs, self.count + 1
         self.recent = [row for row in self.recent if time - row[0] <= MEMORY] + [(time, logs)]

@@ -37,7 +37,10 @@ class Visit:
     def __init__(self, bundle: Bundle) -> None:
         changing = changing_tasks(bundle)
         self.classes = {task.name: task.classes for task in bundle.tasks}
-        self.judgements = {task.name: Judgement(len(task.classes), task.name in changing) for task in bundle.tasks}
+        self.judgements = {
+            task.name: Judgement(offsets, task.name in changing)
+            for task, offsets in zip(bundle.tasks, bundle.rule.offsets, strict=True)
+        }
         self.years: list[float] = []
         self.box = np.full(4, np.nan)
         self.judged = -np.inf  # s; when it was last judged
