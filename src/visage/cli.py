@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_predict(commands)
     add_bundle(commands)
     add_serve(commands)
+    add_watch(commands)
     return parser
 
 
@@ -144,7 +145,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     summary = "serve a bundle: photos in by HTTP, faces out as JSON, and a page to try it"
     parser = commands.add_parser("serve", help=summary, description=summary.capitalize() + ".")
-    parser.add_argument("--model", type=Path, default=Path("models/bundle"), help="a bundle (default: %(default)s)")
+    add_model(parser)
     parser.add_argument("--host", default="127.0.0.1", help="others need VISAGE_TOKEN (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes any free one (default: %(default)s)")
     parser.set_defaults(command=serve)
@@ -156,3 +157,29 @@ def serve(args: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         raise ValueError(f"serve needs {error.name}; install the extra: pip install 'visage[serve]'.") from None
     server.serve(args.model, args.host, args.port)
+
+
+def add_watch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    summary = "follow and judge the faces of a video, and tell what happens"
+    parser = commands.add_parser("watch", help=summary, description=summary.capitalize() + ".")
+    parser.add_argument("source", help="a video file, a folder of pictures, a camera's number, a stream's address")
+    parser.add_argument(
+        "out", nargs="?", type=Path, help="annotated video, with events beside it; x.jsonl or x.csv: events only"
+    )
+    add_model(parser)
+    parser.add_argument("--every", type=int, default=1, help="every N-th frame only")
+    parser.add_argument("--realtime", action="store_true", help="skip frames to keep up with the clock")
+    parser.add_argument("--seconds", type=float, help="end after so much of the video")
+    parser.add_argument("--fps", type=float, default=25.0, help="frames a second of a folder (default: %(default)s)")
+    parser.set_defaults(command=watch)
+
+
+def watch(args: argparse.Namespace) -> None:
+    from visage.serving.bundle import Bundle
+    from visage.serving.recording import catch_signals, record
+    from visage.serving.video import open_source
+
+    source = open_source(args.source, fps=args.fps, every=args.every, realtime=args.realtime)
+    bundle = Bundle.open(args.model)
+    with catch_signals() as stopped:
+        print(record(source, bundle, args.out, seconds=args.seconds, stopped=stopped))

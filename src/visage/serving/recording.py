@@ -22,7 +22,6 @@ def record(
     bundle: Bundle,
     out: Path | None,
     *,
-    every: int = 1,
     seconds: float | None = None,
     stopped: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = print,
@@ -43,7 +42,7 @@ def record(
         tasks = [task.name for task in bundle.tasks]
         events_out = out and files.enter_context(EventFiles(out.with_suffix(".jsonl"), out.with_suffix(".csv"), tasks))
         has_video = out and out.suffix.lower() in CODECS
-        video = files.enter_context(VideoFile(out, source.fps / every)) if has_video else None
+        video = files.enter_context(VideoFile(out, source.fps)) if has_video else None
         for frame, sights, events in watch(take_until(source, is_over), bundle):
             for event in events:
                 if events_out:

@@ -32,7 +32,7 @@ class Frame:
 class Source:
     """Frames to iterate over, once. `problem` is a sentence if they ended too early, else empty."""
 
-    fps: float
+    fps: float  # of the frames that are yielded
     problem = ""
 
     def __iter__(self) -> Iterator[Frame]:
@@ -44,6 +44,8 @@ def open_source(source: str, *, fps: float = USUAL_FPS, every: int = 1, realtime
 
     Every `every`-th frame; with `realtime` those are skipped for which there was no time. `fps` is that of a folder.
     """
+    if every < 1 or not 0 < fps <= 1000:
+        raise ValueError(f"every is {every} and fps {fps:g}: at least 1, and above 0 to 1000 are wanted.")
     path = Path(source)
     if path.is_dir():
         return PictureFolder(path, fps, every, realtime)
@@ -63,22 +65,23 @@ class Video(Source):
             kind = "camera" if source.isdigit() else "video"
             raise ValueError(f"{source} cannot be opened as a {kind}: it is not one, or broken, or cut short.")
         fps = self.capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if 1 <= fps <= 240 else USUAL_FPS
+        self.source_fps = fps if 1 <= fps <= 240 else USUAL_FPS
+        self.fps = self.source_fps / every
 
     def __iter__(self) -> Iterator[Frame]:
         """The time is that of the file; of a camera or a stream, that of the clock."""
         count = 0 if self.live else self.capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less = unknown
-        number, used, moment, start = -1, -1, -1 / self.fps, time.monotonic()
+        number, used, moment, start = -1, -1, -1 / self.source_fps, time.monotonic()
         before = start
         while self.capture.grab():
             number, now = number + 1, time.monotonic()
             stamp = now - start if self.live else self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            moment = stamp if stamp > moment else moment + 1 / self.fps
+            moment = stamp if stamp > moment else moment + 1 / self.source_fps
             waited = now - before
             # A live frame that came without waiting has lain in a buffer while the one before it was watched.
-            late = waited < 0.5 / self.fps if self.live else (number + 1) / self.fps < now - start
+            late = waited < 0.5 / self.source_fps if self.live else (number + 1) / self.source_fps < now - start
             before = time.monotonic()
-            if number % self.every or (self.realtime and late and number - used < self.fps):
+            if number % self.every or (self.realtime and late and number - used < self.source_fps):
                 continue
             used = number
             ok, image = self.capture.retrieve()
@@ -96,7 +99,8 @@ class Video(Source):
 
 class PictureFolder(Source):
     def __init__(self, folder: Path, fps: float, every: int, realtime: bool) -> None:
-        self.fps, self.every, self.realtime, self.folder = fps, every, realtime, folder
+        self.source_fps, self.every, self.realtime, self.folder = fps, every, realtime, folder
+        self.fps = fps / every
         names = (path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.name[0] != ".")
         self.paths = sorted(names, key=lambda path: natural_key(path.name))
         if not self.paths:
@@ -105,14 +109,14 @@ class PictureFolder(Source):
     def __iter__(self) -> Iterator[Frame]:
         broken, start = [], time.monotonic()
         for number, path in enumerate(self.paths):
-            late = self.realtime and (number + 1) / self.fps < time.monotonic() - start
+            late = self.realtime and (number + 1) / self.source_fps < time.monotonic() - start
             if number % self.every or late:
                 continue
             image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
             if image is None:
                 broken.append(path.name)
                 continue
-            yield Frame(number, number / self.fps, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            yield Frame(number, number / self.source_fps, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         if broken:
             more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
             self.problem = f"{self.folder}: {', '.join(broken[:3])}{more} cannot be read as pictures; left out."
