@@ -1,7 +1,7 @@
 """Faces followed from frame to frame: a Kalman filter for each face, its colours, and one exact assignment a frame.
 
 A face moves with constant velocity, disturbed at random. Lengths are in face heights, so that near and far faces
-follow the same rules, and times are in seconds, so that frames may be skipped. What a face looks like (mean colours of
+follow the same rules, and times are in seconds, so that frames may be skipped. The camera's own motion is taken off. What a face looks like (mean colours of
 hair, forehead and clothes) decides where motion alone cannot: after one person passed behind another.
 """
 
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from visage.serving.assignment import assign
+from visage.serving.camera import CameraMotion
 
 KEEP = 2.0  # s that a face may be hidden and still be the same
 UNSURE = 0.3  # s that a face of less than CONFIRMED frames may be hidden
@@ -43,8 +44,11 @@ class Track:
     frames: int = 1
     number: int = 0  # from 1, in the order of confirmation; 0 = not confirmed
 
-    def predict(self, time: float) -> None:
-        """Move the state to `time`."""
+    def predict(self, time: float, camera: np.ndarray) -> None:
+        """Move the state to `time`; `camera` (2 x 3) is how the picture moved meanwhile."""
+        self.state[0, :2] = camera[:, :2] @ self.state[0, :2] + camera[:, 2]
+        self.state[1, :2] = camera[:, :2] @ self.state[1, :2]
+        self.state[0, 2] += np.log(np.hypot(*camera[:, 0]))
         step = time - self.time
         xx, xv, vv = self.covariance
         xx = xx + 2 * step * xv + step**2 * vv + DRIFT * step**3 / 3
@@ -80,13 +84,15 @@ class Tracker:
         self.tracks: list[Track] = []
         self.count = 0  # of confirmed faces so far
         self.time = -np.inf  # s; of the last frame
+        self.camera = CameraMotion()
 
     def update(
         self, time: float, image: np.ndarray, boxes: np.ndarray, scores: np.ndarray
     ) -> tuple[list[Track | None], list[Track]]:
         """The track of each box (n x 4, pixels; None = not a face) at `time` (s), and the tracks that have ended."""
+        camera = self.camera.update(image)
         for track in self.tracks:
-            track.predict(time)
+            track.predict(time, camera)
         ended = [track for track in self.tracks if self.is_over(track, time)]
         self.tracks = [track for track in self.tracks if track not in ended]
         measured = measure(boxes)
