@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.drawn_people import TASKS, people
 from tests.serving.coloured_people import ColourBundle, ColouredPerson, draw_coloured
+from visage.serving.build import card_of_tasks
 from visage.serving.drawing import draw_faces
 from visage.serving.events import Event, format_clock
 from visage.serving.judgements import FLOOR, Judgement
@@ -103,6 +105,11 @@ def test_a_probability_of_zero_decides_nothing_alone():
     judgement = Judgement(np.zeros(2), changes=False)
     judgement.add(0, np.array([0.0, 1.0]))
     assert np.isclose(judgement.log_sum[0], np.log(FLOOR))
+
+
+def test_a_task_of_which_nobody_has_two_classes_is_about_the_person():
+    about = {row["name"]: row["about"] for row in card_of_tasks(TASKS, people(12))}
+    assert about == {"mask": "photo", "gender": "person", "age": "person"}
 
 
 def test_a_face_whose_answers_are_sure_is_judged_five_times_a_second():

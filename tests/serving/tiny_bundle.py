@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from tests.conftest import PROJECT
-from tests.drawn_people import AGE, GENDER, MASK, TASKS, recipe
+from tests.drawn_people import AGE, GENDER, MASK, TASKS, people, recipe
 from visage.faces.crop_params import CropParams
 from visage.faces.detectors import DetectParams
 from visage.practice.people import sample_population
@@ -60,7 +60,7 @@ def write_tiny_bundle(folder: Path, **recipe_changes: object) -> Path:
         source.path.unlink()
     card = {
         "format": FORMAT,
-        "tasks": card_of_tasks(TASKS),
+        "tasks": card_of_tasks(TASKS, people(12)),
         "detect": write_detector(folder, DETECT),
         "crop": card_of_crop(CROP),
         "matting": None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from visage.faces.crop_params import CropParams
 from visage.faces.detectors import DetectParams, find_weights
@@ -135,8 +136,14 @@ def write_matting(folder: Path, params: CutOutParams, sources: Sequence[Source])
     return {"file": "matting.onnx", "model": params.model}
 
 
-def card_of_tasks(tasks: Sequence[Task]) -> list[dict[str, Any]]:
-    return [asdict(task) for task in tasks]
+def card_of_tasks(tasks: Sequence[Task], photos: pd.DataFrame) -> list[dict[str, Any]]:
+    """Each task with its classes, and what it is about: `photo`, as a mask, which a person takes off, or `person`.
+
+    A task is about the person if nobody of the table of photos has two of its classes.
+    """
+    train = photos[photos["split"] == "train"]
+    classes = {task.name: train.groupby("person")[task.name].nunique().max() for task in tasks}
+    return [asdict(task) | {"about": "photo" if classes[task.name] > 1 else "person"} for task in tasks]
 
 
 def card_of_crop(params: CropParams) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def make_bundle(folder: Path, models: Path, fitted: Mapping[str, Any], settings:
     matting = write_matting(folder, settings.cut_out, sources)
     card = {
         "format": FORMAT,
-        "tasks": card_of_tasks(tasks),
+        "tasks": card_of_tasks(tasks, table),
         "detect": write_detector(folder, settings.detect),
         "crop": card_of_crop(settings.crop),
         "matting": matting,

@@ -16,7 +16,8 @@ class CameraMotion:
     def update(self, image: np.ndarray) -> np.ndarray:
         """From pixels of the frame before to pixels of this one, 2 x 3; STILL for the first, and after a cut."""
         scale = min(1.0, WIDTH / image.shape[1])
-        grey = cv2.cvtColor(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        shrunk = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(shrunk, cv2.COLOR_RGB2GRAY)
         before, self.grey = self.grey, grey
         if before is None or before.shape != grey.shape:
             return STILL
