@@ -19,7 +19,15 @@ DETECT = DetectParams(
     batch=4, choose="largest",
 )  # fmt: skip
 CROP = CropParams(
-    enabled=True, size=64, shape="portrait", margin=0.25, align=True, fit="grow", missing="whole", quality=95
+    enabled=True,
+    size=64,
+    shape="portrait",
+    margin=0.25,
+    align=True,
+    fit="grow",
+    pad="blur",
+    missing="whole",
+    quality=95,
 )
 FOLDS = 2
 

@@ -1,8 +1,9 @@
 """Faces followed from frame to frame: a Kalman filter for each face, its colours, and one exact assignment a frame.
 
-A face moves with constant velocity, disturbed at random, after the camera's own motion is taken off. Lengths are in face
-heights, so that near and far faces follow the same rules, and times in seconds, so that frames may be skipped. What a
-face looks like (mean colours of hair, forehead, clothes) decides where motion cannot: after one passed behind another.
+A face moves with constant velocity, disturbed at random, after the camera's own motion is taken off. Lengths are in
+face heights, so that near and far faces follow the same rules, and times in seconds, so that frames may be skipped.
+What a face looks like (mean colours of hair, forehead, clothes) decides where motion cannot: after one passed behind
+another.
 """
 
 from dataclasses import dataclass, field
