@@ -153,7 +153,9 @@ def shade_surface(colour: Colour, height: np.ndarray, light: Light, *, gloss=0.0
     lx, ly, lz = light.direction
     diffuse = np.maximum(((lz - dx * lx - dy * ly) * normal_z + wrap) / (1 + wrap), 0)
     ambient = 0.75 + 0.25 * normal_z * (1 + dy)  # the room is brighter overhead than below
-    reflection = np.asarray(colour, np.float32) * (tint(diffuse, light.key) + tint(ambient, light.fill))
+    reflection = tint(diffuse, light.key)
+    reflection += tint(ambient, light.fill)
+    reflection *= np.asarray(colour, np.float32)
     if np.ndim(gloss) or gloss:
         half_vector = np.array([lx, ly, lz + 1], np.float32) / np.float32(np.linalg.norm([lx, ly, lz + 1]))
         highlight = np.maximum((half_vector[2] - dx * half_vector[0] - dy * half_vector[1]) * normal_z, 0)
@@ -186,7 +188,9 @@ class Canvas:
             rgb *= to_channels(1 - cover)
             rgb += tint(cover, colour)
         else:
-            rgb += (colour[part] - rgb) * to_channels(cover)
+            change = colour[part] - rgb
+            change *= to_channels(cover)
+            rgb += change
         if person:
             alpha = self.alpha[region][part]
             alpha += (1 - alpha) * cover
@@ -195,7 +199,8 @@ class Canvas:
         """Take away the share `shadow` (0 to 1) of the light, most of all of the blue."""
         part = find_window(shadow)
         rgb = self.rgb[region][part]
-        rgb *= 1 - tint(shadow[part], (0.86, 0.96, 1.0))
+        shade = tint(shadow[part], (0.86, 0.96, 1.0))
+        rgb *= np.subtract(1, shade, out=shade)
 
 
 def apply_camera(
