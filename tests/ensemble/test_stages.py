@@ -27,7 +27,10 @@ tasks: {mask: {}, gender: {}, age: {}}
 transplant: {method: none}
 """
 ABLATE = ["photos.csv", "tasks.json", "folds.csv", "recipes", "predictions", "second", "ablation.csv"]
-ENSEMBLE = ["photos.csv", "tasks.json", "folds.csv", "predictions", "second", "answers.csv", "plots", "ensemble.json"]
+ENSEMBLE = [
+    "photos.csv", "tasks.json", "folds.csv", "predictions", "second",
+    "answers.csv", "fitted.json", "plots", "ensemble.json",
+]  # fmt: skip
 SUBMIT = ["answers.csv", "photos.csv", "tasks.json", "raw", "submission.csv", "key.json"]
 
 
