@@ -2,7 +2,7 @@
 "use strict";
 
 const COLOURS = ["#00e5d4", "#ffb84d", "#ff7ac6", "#9be15d", "#b9a6ff", "#ffe45c"]; // light, on them dark text
-const CROWD = 6; // with more faces, a box has its number only: the answers would cover the others
+const CROWD = 3; // with more faces, a box has its number only: the answers would cover the others
 const PAUSE = 250; // ms between two pictures of the camera
 const part = (name) => document.getElementById(name);
 let token = decodeURIComponent(location.hash.slice(1));
