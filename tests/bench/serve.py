@@ -152,8 +152,8 @@ def measure_predict(bundle: Path, folder: Path) -> tuple[float, float]:
             files = sorted(folder.glob("*.jpg"))
             for number in range(count):
                 (Path(part) / f"{number:04d}.jpg").hardlink_to(files[number % len(files)])
-            out = Path(part) / "faces.jsonl"
-            costs.append(run("-m", "visage", "predict", str(bundle), part, "--out", str(out), cwd=PROJECT))
+            words = ["predict", part, "--model", str(bundle), "--json", "--quiet"]
+            costs.append(run("-m", "visage", *words, cwd=PROJECT))
     count = PHOTOS * 4 - 4
     return count / (costs[1].wall - costs[0].wall), (costs[1].cpu - costs[0].cpu) / count
 

@@ -6,51 +6,64 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from visage.faces.retina import NO_FACES, Faces
 from visage.formats.tasks import Task
-from visage.serving.bundle import Face
+from visage.serving.bundle import Bundle, Face, Place
 from visage.serving.server import build_server
 from visage.serving.uploads import Limits
 
 MASK = Task("mask", ("worn", "incorrect", "not worn"), "mask")
 
 
-class RedBundle:
+class RedBundle(Bundle):
     """A face is what is red on a photo; its mask is worn by the share of blue in it.
 
     With `gate` cleared, a call waits until it is set; `calls` are the numbers of photos of each call.
     """
 
     def __init__(self) -> None:
-        self.card: dict[str, Any] = {}
         self.tasks = [MASK]
+        self.detector = SimpleNamespace(side=0)
         self.gate = threading.Event()
         self.gate.set()
         self.calls: list[int] = []
 
-    def find_faces(self, images: list[np.ndarray]) -> list[list[Face]]:
+    def detect(self, images: Sequence[np.ndarray]) -> list[Faces]:
         self.calls.append(len(images))
         assert self.gate.wait(60)
-        return [self.find(image) for image in images]
+        return [self.find_red(image) for image in images]
 
-    def find(self, image: np.ndarray) -> list[Face]:
+    def find_red(self, image: np.ndarray) -> Faces:
         if (image == 77).all():
             raise RuntimeError("this photo breaks the networks")
         rows, columns = np.nonzero(image[..., 0] > 200)
         if not len(rows):
-            return []
-        box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
-        worn = image[rows, columns, 2].mean() / 255
-        probabilities = np.array([worn, 0, 1 - worn])
-        answer = MASK.classes[int(probabilities.argmax())]
-        return [Face(box, np.full((5, 2), np.nan), 0.9, "detector", {"mask": probabilities}, {"mask": answer}, None)]
+            return NO_FACES
+        box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
+        return Faces(box, np.array([0.9], np.float32), np.full((1, 5, 2), np.nan, np.float32))
+
+    def cut(self, image: np.ndarray, place: Place) -> np.ndarray:
+        x0, y0, x1, y1 = place.box.astype(int)
+        return image[y0:y1, x0:x1]
+
+    def judge(self, places: Sequence[Place], crops: Sequence[np.ndarray]) -> list[Face]:
+        faces = []
+        for place, crop in zip(places, crops, strict=True):
+            worn = crop[..., 2].mean() / 255
+            probabilities = np.array([worn, 0, 1 - worn])
+            answer = MASK.classes[int(probabilities.argmax())]
+            fields = place.box, place.landmarks, place.score, place.by
+            faces.append(Face(*fields, {"mask": probabilities}, {"mask": answer}, None))
+        return faces
 
 
 def draw_photo(

@@ -106,8 +106,8 @@ def test_a_photo_is_chosen_by_keyboard(browser, server, tmp_path: Path):
 
 def test_the_camera_is_judged_until_it_is_closed(browser):
     class Watched(RedBundle):
-        def find(self, image):
-            return super().find(image * 0 + [[[255, 0, 0]]])
+        def find_red(self, image):
+            return super().find_red(image * 0 + [[[255, 0, 0]]])
 
     with run_server(Watched()) as server:
         page = Page(browser, server)

@@ -20,7 +20,9 @@ from tests.serving.running import MASK, RedBundle, build_form, draw_photo, run_s
 from visage.cli import main
 from visage.formats.headers import ORIENTATION
 from visage.formats.photos import MAX_PIXELS
+from visage.serving.bundle import Bundle
 from visage.serving.guard import allowed_hosts
+from visage.serving.predict import Wanted, predict_photos
 from visage.serving.server import MIN_TOKEN, TOKEN, build_server, check_token
 from visage.serving.uploads import Limits, RequestRefused, split_form
 
@@ -47,6 +49,28 @@ def test_a_photo_is_answered_with_its_faces(server):
     assert face["box"] == [10, 20, 40, 60] and face["landmarks"] is None and face["score"] == 0.9
     assert face["answers"] == {"mask": "not worn"}
     assert face["probabilities"] == {"mask": {"worn": 0.2, "incorrect": 0, "not worn": 0.8}}
+
+
+def test_answers_are_those_of_predict(bundle_folder, tmp_path):
+    bundle = Bundle.open(bundle_folder)
+    large = cv2.resize(portraits(1)[0], None, fx=2, fy=2)  # is decoded at a half of its size to detect
+    paths = []
+    for number, photo in enumerate([*portraits(2), group(), large]):
+        paths.append(tmp_path / f"{number}.jpg")
+        cv2.imwrite(str(paths[-1]), photo[..., ::-1])
+    with run_server(bundle) as server:
+        answers = json.loads(server.post(*[path.read_bytes() for path in paths]).data)["photos"]
+    for result, answer in zip(predict_photos(bundle, paths, Wanted()), answers, strict=True):
+        assert (answer["width"], answer["height"]) == (result.width, result.height)
+        assert len(result.faces) == len(answer["faces"]) > 0
+        for face, sent in zip(result.faces, answer["faces"], strict=True):
+            assert sent["box"] == face.box.round(2).tolist() and sent["answers"] == face.answers
+            assert sent["landmarks"] == face.landmarks.round(2).tolist()
+            assert sent["years"] == pytest.approx(face.years, abs=0.1)
+            for task in bundle.tasks:
+                assert list(sent["probabilities"][task.name]) == list(task.classes)
+                probabilities = face.probabilities[task.name].tolist()
+                assert list(sent["probabilities"][task.name].values()) == pytest.approx(probabilities, abs=1e-4)
 
 
 def test_the_photos_of_a_form_are_answered_in_their_order(server):

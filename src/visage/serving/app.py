@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from visage.runtime.parallel import count_workers
-from visage.serving.batching import Batcher, PhotoResult, QueueFull
+from visage.serving.batching import Batcher, QueueFull
 from visage.serving.bundle import Bundle
 from visage.serving.guard import Guard
+from visage.serving.judging import explain_error, judge_uploads
 from visage.serving.metrics import PHOTOS_PATH, Metrics
-from visage.serving.schema import REFUSALS, REQUEST_BODY, Answer, Health, describe_photo
+from visage.serving.predict import PhotoResult
+from visage.serving.schema import REFUSALS, REQUEST_BODY, Answer, Health, build_photo_answer
 from visage.serving.uploads import Limits, RequestRefused, declared_length, read_body, split_photos
 
 PAGE = Path(__file__).parent / "page"
@@ -38,7 +41,7 @@ class Service:
     def __init__(self, bundle: Bundle, limits: Limits) -> None:
         self.bundle, self.limits, self.metrics = bundle, limits, Metrics()
         self.batcher = Batcher(
-            bundle.find_faces,
+            partial(judge_uploads, bundle),
             threads=count_workers(),
             batch=BATCH,
             pixels=limits.pixels,
@@ -59,10 +62,12 @@ class Service:
                 futures = self.batcher.submit(uploads)
             except QueueFull as full:
                 raise too_many(full.seconds) from None
-            del uploads
             results = await self.wait_for(futures, request)
+            for result, upload in zip(results, uploads, strict=True):
+                if result.error:
+                    raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, explain_error(result, upload))
         self.metrics.count_photos(len(results), sum(len(result.faces) for result in results))
-        return Answer(photos=[describe_photo(result, self.bundle.tasks) for result in results])
+        return Answer(photos=[build_photo_answer(result, self.bundle.tasks) for result in results])
 
     @contextlib.contextmanager
     def admit(self, length: int) -> Iterator[None]:

@@ -7,25 +7,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
-import numpy as np
+from visage.serving.predict import PhotoResult
+from visage.serving.uploads import Upload
 
-from visage.formats.photos import decode_photo
-from visage.serving.bundle import Face
-from visage.serving.uploads import RequestRefused, Upload
-
-FindFaces = Callable[[list[np.ndarray]], list[list[Face]]]
 MAX_RETRY = 60  # seconds
-
-
-@dataclass(frozen=True)
-class PhotoResult:
-    """What is known of one photo; width and height in pixels, upright."""
-
-    width: int
-    height: int
-    faces: list[Face]
+Judge = Callable[[Sequence[Upload]], list[PhotoResult]]
 
 
 @dataclass(frozen=True)
@@ -51,10 +38,8 @@ class Batcher:
     photos may wait, and they may not be expected to take longer than `seconds`.
     """
 
-    def __init__(
-        self, find_faces: FindFaces, *, threads: int, batch: int, pixels: int, capacity: int, seconds: float
-    ) -> None:
-        self.find_faces, self.batch, self.pixels = find_faces, batch, pixels
+    def __init__(self, judge: Judge, *, threads: int, batch: int, pixels: int, capacity: int, seconds: float) -> None:
+        self.judge, self.batch, self.pixels = judge, batch, pixels
         self.capacity, self.seconds = capacity, seconds
         self.queue: deque[Job] = deque()
         self.changed = threading.Condition()
@@ -96,7 +81,7 @@ class Batcher:
             start = time.monotonic()
             alive = [job for job in jobs if job.future.set_running_or_notify_cancel()]
             if alive:
-                self.judge(alive)
+                self.answer(alive)
             with self.changed:
                 self.unfinished -= len(jobs)
                 if alive:
@@ -116,30 +101,16 @@ class Batcher:
                 jobs.append(self.queue.popleft())
             return jobs
 
-    def judge(self, jobs: list[Job]) -> None:
-        """Set the result or the error of each job."""
-        images, readable = [], []
-        for job in jobs:
-            try:
-                images.append(decode_photo(job.upload.data, job.upload.name))
-                readable.append(job)
-            except ValueError as error:
-                job.future.set_exception(RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)))
-            except Exception as error:
-                job.future.set_exception(error)
-        if readable:
-            self.answer(readable, images)
-
-    def answer(self, jobs: list[Job], images: list[np.ndarray]) -> None:
+    def answer(self, jobs: Sequence[Job]) -> None:
         """Where a batch fails, each photo is judged alone: what is wrong with one is no other's error."""
         try:
-            results = self.find_faces(images)
+            results = self.judge([job.upload for job in jobs])
         except Exception as error:
             if len(jobs) == 1:
                 jobs[0].future.set_exception(error)
                 return
-            for job, image in zip(jobs, images, strict=True):
-                self.answer([job], [image])
+            for job in jobs:
+                self.answer([job])
             return
-        for job, image, faces in zip(jobs, images, results, strict=True):
-            job.future.set_result(PhotoResult(image.shape[1], image.shape[0], faces))
+        for job, result in zip(jobs, results, strict=True):
+            job.future.set_result(result)

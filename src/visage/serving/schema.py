@@ -7,8 +7,9 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from visage.formats.tasks import Task
-from visage.serving.batching import PhotoResult
 from visage.serving.bundle import Face
+from visage.serving.output import face_values
+from visage.serving.predict import PhotoResult
 
 
 class FaceAnswer(BaseModel):
@@ -78,23 +79,20 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def describe_photo(result: PhotoResult, tasks: Sequence[Task]) -> PhotoAnswer:
-    return PhotoAnswer(
-        width=result.width, height=result.height, faces=[describe_face(face, tasks) for face in result.faces]
-    )
+def build_photo_answer(result: PhotoResult, tasks: Sequence[Task]) -> PhotoAnswer:
+    faces = [build_face_answer(face, tasks) for face in result.faces]
+    return PhotoAnswer(width=result.width, height=result.height, faces=faces)
 
 
-def describe_face(face: Face, tasks: Sequence[Task]) -> FaceAnswer:
-    """A face in numbers that JSON has: NaN becomes null, fractions of pixels and shares are rounded."""
-    known = np.isfinite(face.landmarks).all()
+def build_face_answer(face: Face, tasks: Sequence[Task]) -> FaceAnswer:
+    """The numbers that `visage predict --json` writes, with the names of the classes beside the probabilities."""
+    values = face_values(face)
+    by_task = values["probabilities"]
     return FaceAnswer(
-        box=np.round(face.box, 2).tolist(),
-        landmarks=np.round(face.landmarks, 2).tolist() if known else None,
-        score=round(float(face.score), 4) if np.isfinite(face.score) else None,
+        box=values["box"],
+        landmarks=values["landmarks"] if np.isfinite(face.landmarks).all() else None,
+        score=values["score"],
         answers=face.answers,
-        probabilities={
-            task.name: dict(zip(task.classes, np.round(face.probabilities[task.name], 5).tolist(), strict=True))
-            for task in tasks
-        },
-        years=None if face.years is None else round(float(face.years), 2),
+        probabilities={task.name: dict(zip(task.classes, by_task[task.name], strict=True)) for task in tasks},
+        years=values.get("years"),
     )
