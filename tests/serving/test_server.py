@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.serving.running import MASK, RedBundle, build_form, draw_photo, run_server, tiff_of, wait_until
+from tests.serving.tiny_bundle import group, portraits
 from visage.cli import main
 from visage.formats.headers import ORIENTATION
 from visage.formats.photos import MAX_PIXELS
