@@ -118,13 +118,13 @@ def test_folders_as_classes(project):
     assert photos.loc["eval/7.jpg", ["split", "mood"]].tolist() == ["eval", ""]
 
 
-def test_close_ups_are_cropped_without_a_margin(project):
+def test_close_ups_are_cropped_without_what_lies_outside_of_them(project):
     write_table("people.csv", close_up, train=8)
     write_params(TABLE, "Close-ups")
     run("index", "split", "detect", "crop")
     crops = pd.DataFrame(read_rows(Path("data/crops")))
     assert len(crops) == 16
-    assert ((crops["x0"] > -20) & (crops["x1"] < 220)).mean() > 0.9
+    assert crops["outside"].median() < 0.02 and set(crops["width"] / crops["height"]) == {1}
 
 
 def test_faces_of_whole_bodies_are_found(project):
