@@ -9,7 +9,7 @@ import yaml
 from tests.conftest import PROJECT
 from visage.ensemble.ablation import MEMBERS, PEOPLE, VIEWS
 from visage.ensemble.ablation_commands import RunSettings, list_commands, to_hydra
-from visage.formats.tasks import load_tasks
+from visage.formats.labels import load_tasks
 from visage.networks.recipe import TrainParams, resolve_recipe
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.drawn_members import AGE, COMPETITION, MASK, PARAMS, align_tables, draw_tables
 from visage.ensemble.fitting import fit_ensemble
-from visage.ensemble.people import average_people, is_about_people, mean_by_person, names_people, share_by_person
+from visage.ensemble.people import average_people, mean_by_person, names_people, share_by_person
 from visage.formats.tasks import joint_codes
 from visage.scores import macro_f1
 
@@ -86,14 +86,3 @@ def test_the_blend_of_averaged_members_is_the_average_of_their_blend():
     blend, own = result.blends[2], predictions[2]
     after = share_by_person(blend(own.held_out), examples.people)
     assert blend(average_people(predictions, examples)[2].held_out) == pytest.approx(after, abs=1e-6)
-
-
-@pytest.mark.parametrize(("mixed", "expected"), [(1, True), (2, False)])
-def test_a_label_is_about_people_if_it_is_one_and_the_same_for_95_of_100(mixed, expected):
-    labels = [[0, 1]] * mixed + [[0, 0]] * (20 - mixed) + [[1]] * 9
-    rows = np.array([(person, label) for person, own in enumerate(labels) for label in own])
-    assert is_about_people(rows[:, 0], rows[:, 1]) == expected
-
-
-def test_without_people_of_several_photos_a_label_is_about_photos():
-    assert not is_about_people(np.array(["a", "b"]), np.array([0, 0]))

@@ -9,6 +9,7 @@ from visage.formats.tasks import (
     Task,
     class_codes,
     classify,
+    is_about_people,
     joint_class_names,
     joint_codes,
     read_tasks,
@@ -130,3 +131,20 @@ def test_a_task_has_a_name_that_is_safe_in_a_command_a_path_and_a_table(tmp_path
     quoted = name if name == "''" else f'"{name}"'
     with pytest.raises(ValueError, match="is called"):
         load_tasks(write_labels(tmp_path, f"  {quoted}: {{field: a, bins: [1]}}\n"))
+
+
+@pytest.mark.parametrize(("mixed", "expected"), [(1, True), (2, False)])
+def test_a_label_is_about_people_if_it_is_one_and_the_same_for_95_of_100(mixed, expected):
+    labels = [[0, 1]] * mixed + [[0, 0]] * (20 - mixed) + [[1]] * 9
+    rows = np.array([(person, label) for person, own in enumerate(labels) for label in own])
+    assert is_about_people(rows[:, 0], rows[:, 1]) == expected
+
+
+def test_without_people_of_several_photos_a_label_is_about_photos():
+    assert not is_about_people(np.array(["a", "b"]), np.array([0, 0]))
+
+
+def test_an_unknown_label_is_no_class():
+    people = np.array([0, 0, 1, 1, 2, 2])
+    assert is_about_people(people, np.array([0, 0, 1, -1, -1, -1]))
+    assert not is_about_people(people, np.array([0, -1, 1, -1, 0, -1]))  # nobody has two

@@ -5,7 +5,7 @@ import torch
 from torch import Generator, Tensor
 
 from tests.drawn_people import recipe
-from visage.learning.sampling import about_person, choose_partners, epoch_batches
+from visage.learning.sampling import choose_partners, epoch_batches
 
 
 def seeded(seed: int = 0) -> Generator:
@@ -55,11 +55,3 @@ def test_a_picture_is_mixed_with_another_persons() -> None:
     assert (people[partners] != people).all()
     assert sorted(partners.tolist()) == list(range(len(people)))
     assert not torch.equal(partners, choose_partners(people, seeded(1)))
-
-
-def test_a_label_is_the_persons_where_most_people_have_one_class() -> None:
-    people = torch.tensor([0, 0, 1, 1, 2, 2, 3, 4])
-    assert about_person(torch.tensor([0, 0, 1, 1, 0, 1, 0, 1]), people)
-    assert not about_person(torch.tensor([0, 1, 1, 0, 0, 0, 0, 1]), people)
-    assert about_person(torch.tensor([0, 0, 1, -1, -1, -1, 0, 1]), people)  # an unknown label is no class
-    assert not about_person(torch.tensor([0, -1, 1, -1, 0, -1, 0, 1]), people)  # nobody has two

@@ -15,9 +15,9 @@ from pydantic import Field
 from scipy.special import softmax
 
 from visage.ensemble.answers import log_probs
-from visage.ensemble.people import is_about_people, mean_by_person
+from visage.ensemble.people import mean_by_person
 from visage.formats.columns import CORRECTION_COLUMNS
-from visage.formats.tasks import Task, class_codes
+from visage.formats.tasks import Task, class_codes, is_about_people
 from visage.runtime.params import Params
 
 PRIOR_NOISE = 0.01  # the share of wrong labels that is assumed before any model is asked

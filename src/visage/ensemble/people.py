@@ -11,24 +11,14 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import softmax
 
-from visage.ensemble.blend import log_probs
+from visage.ensemble.answers import log_probs
 from visage.ensemble.member_predictions import Examples, MemberPredictions
-
-PERSON_SHARE = 0.95  # a field that is the same on all photos of so many people is a fact about people
+from visage.formats.tasks import is_about_people
 
 
 def names_people(examples: Examples) -> bool:
     """Whether each photo to answer names its person; in the competition none does."""
     return len(examples.test_people) > 0 and bool((examples.test_people >= 0).all())
-
-
-def is_about_people(people: np.ndarray, codes: np.ndarray) -> bool:
-    """Whether nearly all people of several photos have one class throughout."""
-    _, person, counts = np.unique(people, return_inverse=True, return_counts=True)
-    pairs = np.unique(np.stack([person, codes], axis=1), axis=0)
-    classes_of_person = np.bincount(pairs[:, 0])
-    several = counts > 1
-    return bool(several.any()) and bool((classes_of_person[several] == 1).mean() >= PERSON_SHARE)
 
 
 def average_people(predictions: Sequence[MemberPredictions], examples: Examples) -> list[MemberPredictions]:

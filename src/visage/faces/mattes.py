@@ -30,12 +30,12 @@ class MattingModel:
     """
 
     def __init__(self, model: str) -> None:
-        if weights := matting_file(model):
-            self.network = open_onnx(weights)
+        if file := matting_file(model):
+            self.weights, self.network = file, open_onnx(file)
         else:
-            self.session, weights = open_rembg_session(model)
+            self.session, self.weights = open_rembg_session(model)
             self.network = self.session.inner_session if model in U2NETS else None
-        self.digest = file_digest(weights)
+        self.digest = file_digest(self.weights)
 
     def matte(self, image: np.ndarray) -> np.ndarray:
         """RGB height x width x 3 to uint8 height x width; 255 is person."""

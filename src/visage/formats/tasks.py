@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # a bundle knows its tasks where there is no pandas
     import pandas as pd
 
 
+PERSON_SHARE = 0.95  # a label that is the same on all photos of so many people is a fact about people
+
+
 @dataclass(frozen=True)
 class Task:
     """One question about every photo: its classes in order, the field its label comes from, the borders of a number."""
@@ -40,6 +43,17 @@ def class_codes(names: pd.Series, task: Task) -> np.ndarray:
     import pandas as pd
 
     return pd.Index(task.classes).get_indexer(names).astype(np.int64)
+
+
+def is_about_people(people: np.ndarray, codes: np.ndarray) -> bool:
+    """Whether a label (class codes, -1: unknown) is the person's and not the photo's: nearly all people with two labels
+    or more have one class throughout."""
+    known = codes >= 0
+    _, person, counts = np.unique(people[known], return_inverse=True, return_counts=True)
+    pairs = np.unique(np.stack([person, codes[known]], axis=1), axis=0)
+    classes_of_person = np.bincount(pairs[:, 0])
+    several = counts > 1
+    return bool(several.any()) and bool((classes_of_person[several] == 1).mean() >= PERSON_SHARE)
 
 
 def joint_codes(parts: Sequence[np.ndarray], tasks: Sequence[Task]) -> np.ndarray:

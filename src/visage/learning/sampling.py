@@ -63,14 +63,3 @@ def choose_partners(people: Tensor, generator: Generator) -> Tensor:
     partners = torch.empty_like(circle)
     partners[circle] = circle.roll(-int(most))
     return partners
-
-
-def about_person(codes: Tensor, people: Tensor) -> bool:
-    """Whether a label is the person's and not the photo's: most people with two labels or more (codes, -1: unknown)
-    have one class on all their photos."""
-    known = codes >= 0
-    labels = torch.stack([people[known], codes[known]], 1)
-    photos = labels[:, 0].unique(return_counts=True)[1]
-    classes = labels.unique(dim=0)[:, 0].unique(return_counts=True)[1]
-    several = classes[photos > 1]
-    return len(several) > 0 and bool((several == 1).float().mean() > 0.5)

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from visage.formats.tasks import is_about_people
 from visage.learning.augment import augment, flip_count
 from visage.learning.losses import Targets, class_weights, disagreement, head_loss
 from visage.learning.optim import EMA, BestCheckpoint, ScheduledOptimizer
-from visage.learning.sampling import about_person, epoch_batches
+from visage.learning.sampling import epoch_batches
 from visage.networks.network import Head, Network
 from visage.networks.recipe import TrainParams
 from visage.networks.tensors import autocast, gather, to_float
@@ -64,7 +65,10 @@ def fit(
         class_weights(codes[rows], len(head.classes), recipe.class_weights)
         for codes, head in zip(data.codes, data.heads, strict=True)
     ]
-    person_heads = [recipe.agreement > 0 and about_person(codes[rows], data.people[rows]) for codes in data.codes]
+    people = data.people[rows].numpy(force=True)
+    person_heads = [
+        recipe.agreement > 0 and is_about_people(people, codes[rows].numpy(force=True)) for codes in data.codes
+    ]
     best, epochs_without_gain = BestCheckpoint(recipe.early_stop), 0
     for epoch in range(1, recipe.epochs + 1):
         network.train()

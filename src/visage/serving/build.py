@@ -1,7 +1,7 @@
 """Write a bundle: every network as ONNX, checked against PyTorch, with the detector and the matte network."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +11,8 @@ import pandas as pd
 
 from visage.faces.crop_params import CropParams
 from visage.faces.detectors import DetectParams, find_weights
-from visage.faces.mattes import CutOutParams, open_rembg_session
-from visage.formats.tasks import Task
+from visage.faces.mattes import CutOutParams, MattingModel
+from visage.formats.tasks import Task, class_codes, is_about_people
 from visage.inference import list_checkpoints
 from visage.networks.checkpoints import CheckpointCard, read_card, read_checkpoint
 from visage.networks.images import Preprocessing
@@ -129,22 +129,22 @@ def write_matting(folder: Path, params: CutOutParams, sources: Sequence[Source])
     """The matte network's file and its part of the card; None where no network asks what is person."""
     if all(source.card.recipe.keep == "all" for source in sources):
         return None
-    session, weights = open_rembg_session(params.model)
-    if not hasattr(session, "inner_session") or session.inner_session.get_inputs()[0].shape[2:] != [320, 320]:
-        raise ValueError(f"cut_out.model is {params.model!r}, which cannot be bundled; bundled and u2net can.")
-    shutil.copyfile(weights, folder / "matting.onnx")
+    model = MattingModel(params.model)
+    if model.network is None:
+        raise ValueError(f"cut_out.model is {params.model!r}, which cannot be bundled; bundled, u2net and u2netp can.")
+    shutil.copyfile(model.weights, folder / "matting.onnx")
     return {"file": "matting.onnx", "model": params.model}
 
 
 def card_of_tasks(tasks: Sequence[Task], photos: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each task with its classes, and what it is about: `photo`, as a mask, which a person takes off, or `person`.
-
-    A task is about the person if nobody of the table of photos has two of its classes.
-    """
+    """Each task with its classes, and what it is about: `photo`, as a mask, which a person takes off, or `person`."""
     train = photos[photos["split"] == "train"]
-    classes = {task.name: train.groupby("person")[task.name].nunique().max() for task in tasks}
-    return [asdict(task) | {"about": "photo" if classes[task.name] > 1 else "person"} for task in tasks]
+    people = train["person"].to_numpy(str)
+    about = {task.name: is_about_people(people, class_codes(train[task.name], task)) for task in tasks}
+    return [asdict(task) | {"about": "person" if about[task.name] else "photo"} for task in tasks]
 
 
-def card_of_crop(params: CropParams) -> dict[str, Any]:
-    return params.model_dump() | {"width": params.width}
+def card_of_crop(params: CropParams, margins: Iterable[float]) -> dict[str, Any]:
+    """The section `crop`, with the margin that the stored crops really have: `auto` was a number for them."""
+    margin = next(iter(margins), params.margin)
+    return params.model_dump() | {"width": params.width, "margin": margin}

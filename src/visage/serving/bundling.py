@@ -15,6 +15,7 @@ from visage.ensemble.submission import KEY_FILE, read_form, read_key
 from visage.faces.crop_params import CropParams
 from visage.faces.detectors import DetectParams
 from visage.faces.mattes import CutOutParams
+from visage.formats.shards import read_rows
 from visage.formats.tables import read_folds, read_photos
 from visage.formats.tasks import Task, read_tasks
 from visage.inference import PredictParams
@@ -85,7 +86,7 @@ def make_bundle(folder: Path, models: Path, fitted: Mapping[str, Any], settings:
         "format": FORMAT,
         "tasks": card_of_tasks(tasks, table),
         "detect": write_detector(folder, settings.detect),
-        "crop": card_of_crop(settings.crop),
+        "crop": card_of_crop(settings.crop, (row["margin"] for row in read_rows(evidence.crops, ["margin"]))),
         "matting": matting,
         "views": settings.predict.tta,
         "networks": rows,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from visage.inference import mean_probabilities, predict_probabilities, tta_views
+from visage.inference import average_views, predict_probabilities, tta_views
 from visage.networks.checkpoints import CheckpointCard
 from visage.networks.network import Network
 from visage.networks.tensors import to_float, to_nchw
@@ -78,7 +78,7 @@ class ExportedNetwork(nn.Module):
         outputs_by_head = zip(*(self.network(self.resize(view(pictures))) for view in self.views), strict=True)
         results = []
         for head, views in zip(self.heads, outputs_by_head, strict=True):
-            results.append(mean_probabilities(head, views))
+            results.append(average_views(head, views)[0])
             if head.cells:
                 shares = torch.stack([view.softmax(1) for view in views]).mean(0)
                 results.append(shares @ torch.tensor(head.cells, dtype=torch.float32))
@@ -158,7 +158,7 @@ def export_error(data: bytes, network: Network, card: CheckpointCard, pixels: np
 
     session = InferenceSession(data, session_options(), providers=["CPUExecutionProvider"])
     pictures = to_nchw(pixels)
-    wanted = predict_probabilities(network, card, pictures, tta=tta)
+    wanted = [mean for mean, _ in predict_probabilities(network, card, pictures, tta=tta)]
     given = session.run([head.task for head in card.heads], {"pictures": pictures.numpy()})
     return max_difference(wanted, given)
 
