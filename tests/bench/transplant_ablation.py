@@ -55,6 +55,7 @@ TRANSPLANT = TransplantParams(
     max_size=1.5, max_error=0.12, seed=0,
 )  # fmt: skip
 RECIPE = TrainParams(
+    transplants=True, agreement=0,
     height=128, width=128, trim=0.0, keep="all", fill=(0, 0, 0), standardise="imagenet",
     backbone="mobilenet_v3_small", weights="imagenet", unfreeze="head", hidden=(64,), dropout=0.3, joint=False,
     head="classes", label_sigma=3.0, old_from=None, focal=0.0, smoothing=0.05, class_weights="none", f1_weight=0.0,
