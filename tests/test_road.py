@@ -81,6 +81,13 @@ def test_the_submission_is_in_the_competitions_form(road):
     assert sent["ans"].between(0, 17).all() and sent["ans"].dtype.kind == "i"
 
 
+def test_the_bundle_writes_the_same_submission(road, tmp_path):
+    boxes = ["--boxes", "data/manual/practice/boxes.csv"]
+    photos = ["predict", "data/raw/practice/eval", *boxes, "--submission", str(tmp_path / "submission.csv")]
+    run(road, sys.executable, "-m", "visage", *photos)
+    assert (tmp_path / "submission.csv").read_bytes() == (road / "data/submission.csv").read_bytes()
+
+
 def test_a_second_repro_runs_no_stage_and_status_is_clean(road):
     assert stages_run(run(road, *DVC, "repro")) == set()
     assert run(road, *DVC, "status").strip().endswith("up to date.")

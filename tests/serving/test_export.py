@@ -99,3 +99,8 @@ def test_a_joint_network_is_exported_once_and_members_without_a_weight_never(tmp
     assert [(s.member, s.card.fold) for s in list_sources(tmp_path, fitted, "all")] == [("wide", 0), ("wide", 1)]
     assert [s.card.fold for s in list_sources(tmp_path, fitted, "one_fold")] == [0]
     assert used_exponents(fitted) == {"mask": {"wide": 1.5}, "gender": {"wide": 1.5}}
+
+
+def test_where_nothing_was_learnt_all_members_are_kept():
+    fitted = {"mask": {"exponents": {"a": 0.0, "b": 0.0}}}
+    assert used_exponents(fitted) == {"mask": {"a": 0.0, "b": 0.0}}

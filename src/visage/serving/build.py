@@ -49,9 +49,9 @@ class Source:
 def list_sources(models: Path, fitted: Mapping[str, Any], networks: str) -> list[Source]:
     """The checkpoints that the answers are made of: of members that have a weight, of all folds or of the first."""
     sources: dict[str, Source] = {}
-    for task, numbers in fitted.items():
-        for member, exponent in numbers["exponents"].items():
-            files = list_checkpoints(models / f"{task}-{member}") if exponent > 0 else []
+    for task, exponents in used_exponents(fitted).items():
+        for member in exponents:
+            files = list_checkpoints(models / f"{task}-{member}")
             for path in files[:1] if networks == "one_fold" else files:
                 digest = file_digest(path)
                 sources.setdefault(digest, Source(path, member, read_card(path), digest))
@@ -59,13 +59,11 @@ def list_sources(models: Path, fitted: Mapping[str, Any], networks: str) -> list
 
 
 def used_exponents(fitted: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """By task the exponents of the members that have any; of a task whose members know nothing, all."""
+    """By task the exponents of the members that have any; where nothing was learnt and none has, of all."""
     used = {}
     for task, numbers in fitted.items():
-        positive = {member: value for member, value in numbers["exponents"].items() if value > 0}
-        if not positive:
-            raise ValueError(f"no member has a weight for {task}: nothing was learnt, so there is nothing to bundle.")
-        used[task] = positive
+        exponents = numbers["exponents"]
+        used[task] = {member: value for member, value in exponents.items() if value > 0} or exponents
     return used
 
 

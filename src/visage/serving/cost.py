@@ -105,7 +105,8 @@ def one_fold_cost(
     answers = answer([p.held_out[:, own] for p in predictions], fitted, examples.tasks)
     truth = [codes[own] for codes in examples.truth]
     joint = [joint_codes(codes, examples.tasks) for codes in (truth, answers)]
-    cost: dict[str, Any] = {"held_out": {"people": len(np.unique(examples.people[own])), "joint": macro_f1(*joint)}}
+    held_out = {"people": len(np.unique(examples.people[own])), "joint": round(macro_f1(*joint), 4)}
+    cost: dict[str, Any] = {"held_out": held_out}
     if key is not None and len(key):
         before, after = (
             answer([average_folds(p.test[:, folds]) for p in predictions], fitted, examples.tasks)

@@ -76,9 +76,10 @@ class Ensemble:
                 for member in exponents
             ]
             blend = Blend(np.array(list(exponents.values()), float))
+            weights = dict(zip(exponents, blend.weights, strict=True))
             probabilities[task] = blend(average_folds(np.stack(by_member).astype(float)))
             name = f"{task}.{VALUE}"
-            numbers = [(exponents[own.member], out[name]) for own, out in outputs if name in out]
+            numbers = [(weights[own.member], out[name]) for own, out in outputs if name in out]
             if numbers:
                 values[task] = np.average([n for _, n in numbers], axis=0, weights=[w for w, _ in numbers])
         return probabilities, values
