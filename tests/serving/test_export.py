@@ -83,7 +83,11 @@ def test_a_network_that_answers_otherwise_than_pytorch_is_refused(tmp_path, monk
     monkeypatch.setattr(build, "export_network", lambda network, card, tta: export_network(other, card, tta))
     pictures = {card.recipe.preprocessing: draw_pixels(card)}
     with pytest.raises(ValueError, match=r"a.safetensors: as ONNX its probabilities differ by .* not written"):
-        list(export_sources([Source(tmp_path / "a.safetensors", "m", card, "")], pictures, "flip", "float32"))
+        list(
+            export_sources(
+                [Source(tmp_path / "a.safetensors", "m", card, "", ("mask", "gender"))], pictures, "flip", "float32"
+            )
+        )
 
 
 def test_a_joint_network_is_exported_once_and_members_without_a_weight_never(tmp_path):
@@ -96,8 +100,13 @@ def test_a_joint_network_is_exported_once_and_members_without_a_weight_never(tmp
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(encode_checkpoint(network, card))
     fitted = {task: {"exponents": {"idle": 0.0, "wide": 1.5}} for task in ("mask", "gender")}
-    assert [(s.member, s.card.fold) for s in list_sources(tmp_path, fitted, "all")] == [("wide", 0), ("wide", 1)]
+    sources = list_sources(tmp_path, fitted, "all")
+    assert [source.name for source in sources] == ["mask-gender-wide-fold0", "mask-gender-wide-fold1"]
     assert [s.card.fold for s in list_sources(tmp_path, fitted, "one_fold")] == [0]
+    fitted["mask"]["exponents"] = {"idle": 1.0, "wide": 0.0}
+    by_task = [(source.name, source.tasks) for source in list_sources(tmp_path, fitted, "one_fold")]
+    assert by_task == [("mask-idle-fold0", ("mask",)), ("gender-wide-fold0", ("gender",))]
+    fitted["mask"]["exponents"] = {"idle": 0.0, "wide": 1.5}
     assert used_exponents(fitted) == {"mask": {"wide": 1.5}, "gender": {"wide": 1.5}}
 
 

@@ -60,7 +60,7 @@ def write_tiny_bundle(folder: Path, **recipe_changes: object) -> Path:
             card = CheckpointCard(own_heads, recipe(**recipe_changes), "", fold)
             path = folder / f"{member}{fold}.safetensors"
             path.write_bytes(encode_checkpoint(sharpen(build_network(card.recipe, own_heads)), card))
-            sources.append(Source(path, member, card, f"{member}{fold}"))
+            sources.append(Source(path, member, card, f"{member}{fold}", tuple(head.task for head in own_heads)))
     pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 24, 3), np.uint8)
     pictures = {source.card.recipe.preprocessing: pixels for source in sources}
     rows, error = write_networks(folder, export_sources(sources, pictures, "flip", "float32"))

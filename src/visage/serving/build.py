@@ -33,28 +33,30 @@ class BundleParams(Params):
 
 @dataclass(frozen=True)
 class Source:
-    """One checkpoint to export; a joint network's file is there once for each of its tasks, and exported once."""
+    """One checkpoint to export, and the tasks that it answers; a joint network is there once for all of its tasks."""
 
     path: Path
     member: str
     card: CheckpointCard
     digest: str
+    tasks: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        tasks = "-".join(head.task for head in self.card.heads)
-        return f"{tasks}-{self.member}-fold{self.card.fold}"
+        return f"{'-'.join(self.tasks)}-{self.member}-fold{self.card.fold}"
 
 
 def list_sources(models: Path, fitted: Mapping[str, Any], networks: str) -> list[Source]:
     """The checkpoints that the answers are made of: of members that have a weight, of all folds or of the first."""
-    sources: dict[str, Source] = {}
+    sources: dict[tuple[str, str], Source] = {}
     for task, exponents in used_exponents(fitted).items():
         for member in exponents:
             files = list_checkpoints(models / f"{task}-{member}")
             for path in files[:1] if networks == "one_fold" else files:
                 digest = file_digest(path)
-                sources.setdefault(digest, Source(path, member, read_card(path), digest))
+                earlier = sources.get((member, digest))
+                tasks = (*earlier.tasks, task) if earlier else (task,)
+                sources[member, digest] = Source(path, member, read_card(path), digest, tasks)
     return list(sources.values())
 
 
@@ -97,13 +99,12 @@ def write_networks(folder: Path, exports: Iterator[tuple[Source, bytes, float]])
         (folder / file).write_bytes(data)
         preprocessing = asdict(source.card.recipe.preprocessing)
         preprocessing["fill"] = list(preprocessing["fill"])
-        tasks = [head.task for head in source.card.heads]
         rows.append(
             {
                 "file": file,
                 "member": source.member,
                 "fold": source.card.fold,
-                "tasks": tasks,
+                "tasks": list(source.tasks),
                 "preprocessing": preprocessing,
                 "checkpoint": source.digest,
             }

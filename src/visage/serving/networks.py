@@ -79,7 +79,7 @@ class Ensemble:
             weights = dict(zip(exponents, blend.weights, strict=True))
             probabilities[task] = blend(average_folds(np.stack(by_member).astype(float)))
             name = f"{task}.{VALUE}"
-            numbers = [(weights[own.member], out[name]) for own, out in outputs if name in out]
+            numbers = [(weights[own.member], out[name]) for own, out in outputs if name in out and task in own.tasks]
             if numbers:
                 values[task] = np.average([n for _, n in numbers], axis=0, weights=[w for w, _ in numbers])
         return probabilities, values
