@@ -171,15 +171,13 @@ def add_watch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--realtime", action="store_true", help="skip frames to keep up with the clock")
     parser.add_argument("--seconds", type=float, help="end after so much of the video")
     parser.add_argument("--fps", type=float, default=25.0, help="frames a second of a folder (default: %(default)s)")
+    parser.add_argument(
+        "--side", type=int, default=640, help="px of a frame's longer side for the detector (default: %(default)s)"
+    )
     parser.set_defaults(command=watch)
 
 
 def watch(args: argparse.Namespace) -> None:
-    from visage.serving.bundle import Bundle
-    from visage.serving.recording import catch_signals, record
-    from visage.serving.video import open_source
+    from visage.serving.recording import watch_source
 
-    source = open_source(args.source, fps=args.fps, every=args.every, realtime=args.realtime)
-    bundle = Bundle.open(args.model)
-    with catch_signals() as stopped:
-        print(record(source, bundle, args.out, seconds=args.seconds, stopped=stopped))
+    watch_source(args)

@@ -6,6 +6,7 @@ every 7th judgement, as a network does.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from visage.ensemble.answers import DecisionRule
 from visage.faces.retina import Faces
 from visage.formats.tasks import Task
 from visage.serving.bundle import Face
-from visage.serving.video import Frame
+from visage.serving.video import Frame, VideoFile
 
 MASK, GENDER = Task("mask", ("worn", "incorrect", "not worn"), "mask"), Task("gender", ("male", "female"), "gender")
 SIDE, GROUND = 20, 128
@@ -41,6 +42,16 @@ def draw_frame(people: Sequence[ColouredPerson], time: float, size: tuple[int, i
 
 def draw_coloured(people: Sequence[ColouredPerson], seconds: float, fps: float = 25, **size: tuple) -> list[Frame]:
     return [Frame(i, i / fps, draw_frame(people, i / fps, **size)) for i in range(round(seconds * fps))]
+
+
+def write_video(path: Path, frames: int = 50, fps: float = 25) -> Path:
+    """A grey level for each second and a moving square, so that every frame differs."""
+    with VideoFile(path, fps) as video:
+        for i in range(frames):
+            image = np.full((90, 160, 3), 40 + i // 25 % 4 * 60, np.uint8)
+            image[20:60, i % 130 : i % 130 + 30] = np.random.default_rng(i).integers(0, 255, (40, 30, 3))
+            video.write(image, i / fps)
+    return path
 
 
 class ColourBundle:

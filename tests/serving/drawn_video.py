@@ -85,3 +85,21 @@ def draw_frames(
 def true_boxes(roles: Sequence[Role], time: float, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Each role's box (x0 y0 x1 y1, pixels), clipped to the picture: of no width where the person is outside."""
     return np.array([true_box(role.person, role.pose(time, size).head, size) for role in roles])
+
+
+def true_events(roles: Sequence[Role], size: tuple[int, int] = SIZE, seconds: float = SECONDS) -> list[tuple]:
+    """(time, event, mask) in the words of `watch`: a face is there while half of its width is in the picture."""
+    masks = {"normal": "not worn", "incorrect_mask": "incorrect"}
+    words = {"not worn": "mask taken off", "incorrect": "mask worn wrongly", "worn": "mask put on"}
+    times = np.arange(round(seconds * FPS)) / FPS
+    widths = np.array([true_boxes(roles, time, size) for time in times])
+    widths = widths[:, :, 2] - widths[:, :, 0]
+    events = []
+    for role, width in zip(roles, widths.T, strict=True):
+        there = times[width > width.max() / 2]
+        worn = [(start, masks.get(shot, "worn")) for start, shot in role.shots]
+        events += [(start, words[mask], mask) for start, mask in worn if there[0] < start < there[-1]]
+        events.append((there[0], "appears", [mask for start, mask in worn if start <= there[0]][-1]))
+        end = "at the end" if there[-1] == times[-1] else "leaves"
+        events.append((there[-1], end, [mask for start, mask in worn if start <= there[-1]][-1]))
+    return sorted(events)

@@ -1,20 +1,22 @@
 """A still photo as a video: the camera pans and zooms over it, and where every face is stays known."""
 
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from visage.faces.matching import iou_matrix
+from visage.faces.matching import iou_matrix, read_voc
+from visage.formats.columns import CORNERS
+from visage.formats.photos import read_photo
 
 
-def read_annotation(path: Path) -> np.ndarray:
-    """The boxes (x0 y0 x1 y1, pixels) of a Pascal VOC file."""
-    corners = ("xmin", "ymin", "xmax", "ymax")
-    boxes = [[float(box.findtext(name)) for name in corners] for box in ET.parse(path).getroot().iter("bndbox")]
-    return np.array(boxes).reshape(-1, 4)
+def read_scenes(folder: Path, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """RGB photos of a Pascal VOC folder, evenly from its first to its last, each with its boxes (x0 y0 x1 y1)."""
+    photos = list(read_voc(folder).groupby("photo"))
+    for number in np.linspace(0, len(photos) - 1, min(count, len(photos))).astype(int):
+        photo, rows = photos[number]
+        yield read_photo(folder, photo), rows[list(CORNERS)].dropna().to_numpy(float)
 
 
 def pan(
@@ -35,32 +37,31 @@ def pan(
 
 
 def count_changes(
-    sights: list[tuple[float, np.ndarray, list[int], np.ndarray]], size: tuple[int, int], smallest: float
+    sights: list[tuple[np.ndarray, list[int], np.ndarray]], size: tuple[int, int], smallest: float
 ) -> dict[str, int]:
     """How often a face changed its number while in view, and how many numbers were given to two faces.
 
-    `sights`: for each frame the time, the boxes found, their numbers (0 = none yet), and the true boxes. Faces count
+    `sights`: for each frame the boxes found, their numbers (0 = none yet), and the true boxes. Faces count
     while they are whole in the picture and `smallest` px at least.
     """
     number_of: dict[int, int] = {}
     owners: dict[int, set[int]] = {}
-    out_of_view: dict[int, float] = {}
+    in_view: set[int] = set()  # since their number was last known
     changes = 0
-    for time, found, numbers, truth in sights:
+    for found, numbers, truth in sights:
         whole = np.all((truth[:, :2] >= 0) & (truth[:, 2:] <= size), axis=1)
         whole &= (truth[:, 2:] - truth[:, :2]).min(axis=1, initial=np.inf) >= smallest
-        out_of_view |= dict.fromkeys(np.flatnonzero(~whole).tolist(), time)
+        in_view &= set(np.flatnonzero(whole).tolist())
         overlap = iou_matrix(truth, found)
-        for face in np.flatnonzero(whole):
-            best = int(overlap[face].argmax()) if len(found) else -1
-            if best < 0 or overlap[face, best] < 0.4 or overlap[:, best].argmax() != face or not numbers[best]:
-                continue
-            changed = number_of.get(face, numbers[best]) != numbers[best]
-            changes += changed and time - out_of_view.get(face, -1.0) > 0.12
-            number_of[face] = numbers[best]
-            owners.setdefault(numbers[best], set()).add(int(face))
+        for face in np.flatnonzero(whole).tolist() if len(found) else []:
+            best = int(overlap[face].argmax())
+            if overlap[face, best] >= 0.4 and overlap[:, best].argmax() == face and numbers[best]:
+                changes += face in in_view and number_of[face] != numbers[best]
+                number_of[face] = numbers[best]
+                owners.setdefault(numbers[best], set()).add(face)
+                in_view.add(face)
     return {
         "faces": len(number_of),
-        "changes": int(changes),
+        "changes": changes,
         "shared": sum(len(faces) - 1 for faces in owners.values()),
     }

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
+from tests.conftest import PROJECT
 from tests.serving.coloured_people import ColourBundle, ColouredPerson, draw_coloured
+from tests.serving.drawn_video import crossing_roles, draw_frames, true_boxes
+from tests.serving.panned_scene import count_changes, pan, read_scenes
+from visage.faces.matching import iou_matrix
+from visage.faces.retina import RetinaFace
 from visage.serving.assignment import assign
 from visage.serving.tracking import KEEP, Tracker
 
@@ -48,6 +53,31 @@ def test_people_who_cross_keep_their_numbers_when_one_is_hidden(every):
 def test_someone_who_stops_behind_another_is_the_same_when_the_other_walks_on():
     people = [ColouredPerson(3, (60, 0), 20, ON), ColouredPerson(15, (-10, 30), 20, ON)]
     assert sorted(len(numbers) for numbers in numbers_of(people, 5).values()) == [1, 1]
+
+
+def test_drawn_people_who_cross_keep_their_numbers_under_the_bundled_detector():
+    roles, tracker, numbers = crossing_roles(), Tracker(), [set(), set(), set()]
+    detector = RetinaFace(PROJECT / "models/bundled/detector.onnx", side=320, upscale=False, threshold=0.3, batch=1)
+    for i, image in enumerate(draw_frames(roles, (320, 180), fps=5)):
+        faces, truth = detector.detect([image])[0], true_boxes(roles, i / 5, (320, 180))
+        tracks, _ = tracker.update(i / 5, image, faces.boxes, faces.scores)
+        for face, role in zip(*np.nonzero(iou_matrix(faces.boxes, truth) > 0.6), strict=True):
+            numbers[role] |= {tracks[face].number} - {0}
+    assert sorted(map(tuple, numbers)) == [(1,), (2,), (3,)]
+
+
+@pytest.mark.real
+def test_faces_of_a_panned_and_zoomed_photo_keep_their_numbers(shared):
+    detector = RetinaFace(PROJECT / "models/bundled/detector.onnx", side=640, upscale=False, threshold=0.3, batch=1)
+    tracker, sights = Tracker(), []
+    photo, boxes = next(read_scenes(shared / "data/scenes640", 1))
+    for time, frame, truth in pan(photo, boxes, seconds=8.0, fps=10):
+        faces = detector.detect([frame])[0]
+        tracks, _ = tracker.update(time, frame, faces.boxes, faces.scores)
+        sights.append((faces.boxes, [track.number if track else 0 for track in tracks], truth))
+    counts = count_changes(sights, (640, 360), smallest=32)
+    assert counts["faces"] >= 2
+    assert (counts["changes"], counts["shared"]) == (0, 0)
 
 
 def box_at(x: float, score: float = 0.9) -> tuple[np.ndarray, np.ndarray]:

@@ -14,21 +14,22 @@ import numpy as np
 import pytest
 
 from tests.drawn_people import TASKS, people
-from tests.serving.coloured_people import ColourBundle, ColouredPerson, draw_coloured
+from tests.serving.coloured_people import ColourBundle, ColouredPerson, draw_coloured, write_video
+from tests.serving.drawn_video import crossing_roles, draw_frames
+from tests.serving.test_predict import BLOCKER
 from visage.serving.build import card_of_tasks
-from visage.serving.drawing import draw_faces
+from visage.serving.bundle import Bundle
 from visage.serving.events import Event, format_clock
 from visage.serving.judgements import FLOOR, Judgement
-from visage.serving.recording import catch_signals, record
-from visage.serving.video import VideoFile, fit, natural_key, open_source
-from visage.serving.watch import is_clear, watch
+from visage.serving.recording import catch_signals, draw_sights, record
+from visage.serving.video import Frame, VideoFile, fit, natural_key, open_source
+from visage.serving.watch import Sight, is_clear, watch
 
-SIZE = (160, 90)
 STANDS = ColouredPerson(1, (70, 0), 10, [(0, "worn"), (2.0, "not worn"), (4.0, "incorrect")])
 CROSS = [
     STANDS,
-    ColouredPerson(8, (170, -40), 40, [(0, "not worn")]),
-    ColouredPerson(15, (-40, 40), 42, [(0, "worn")]),
+    ColouredPerson(8, (170, -40), 75, [(0, "not worn")]),
+    ColouredPerson(15, (-40, 40), 77, [(0, "worn")]),
 ]
 STORY = [  # time, who, what; those who walk are there while half of them is in the picture
     (0.0, 1, "appears (mask worn, gender male)"),
@@ -43,7 +44,7 @@ STORY = [  # time, who, what; those who walk are there while half of them is in 
 
 
 def story_of(people: list[ColouredPerson], seconds: float, every: int = 1) -> list[Event]:
-    frames = draw_coloured(people, seconds)[::every]
+    frames = draw_coloured(people, seconds, size=(160, 120))[::every]
     return sorted(
         (event for _, _, events in watch(frames, ColourBundle()) for event in events), key=lambda event: event.time
     )
@@ -118,10 +119,10 @@ def test_a_face_whose_answers_are_sure_is_judged_five_times_a_second():
     assert 50 <= bundle.judged <= 60
 
 
-def test_faces_at_the_edge_and_faces_that_overlap_are_not_clear():
-    boxes = np.array([[10, 10, 30, 40], [0, 10, 20, 40], [60, 10, 80, 40], [75, 10, 95, 40], [120, 60, 140, 90]], float)
-    assert is_clear(boxes[[0]], (90, 160)).tolist() == [True]
-    assert is_clear(boxes, (90, 160)).tolist() == [False, False, False, False, False]
+def test_faces_at_the_edge_and_faces_that_another_head_covers_are_not_clear():
+    far, near, alone, cut = [60, 10, 80, 40], [70, 45, 95, 80], [10, 10, 30, 40], [120, 60, 140, 90]
+    boxes = np.array([far, near, alone, cut], float)
+    assert is_clear(boxes, (90, 160)).tolist() == [False, True, True, False]  # the hair of the near one covers the far
     assert is_clear(boxes[[0, 2]], (90, 160)).tolist() == [True, True]
     assert is_clear(np.empty((0, 4)), (90, 160)).tolist() == []
 
@@ -131,16 +132,6 @@ def write_folder(folder: Path, seconds: float = 1.0) -> Path:
     for frame in draw_coloured([STANDS], seconds):
         cv2.imwrite(str(folder / f"frame{frame.number}.png"), frame.image[..., ::-1])
     return folder
-
-
-def write_video(path: Path, frames: int = 50, fps: float = 25) -> Path:
-    """A grey level for each second and a moving square, so that every frame differs."""
-    with VideoFile(path, fps) as video:
-        for i in range(frames):
-            image = np.full((90, 160, 3), 40 + i // 25 % 4 * 60, np.uint8)
-            image[20:60, i % 130 : i % 130 + 30] = np.random.default_rng(i).integers(0, 255, (40, 30, 3))
-            video.write(image, i / fps)
-    return path
 
 
 def test_a_folder_of_frames_is_read_in_the_order_of_its_numbers(tmp_path):
@@ -253,7 +244,7 @@ def test_a_broken_picture_in_a_folder_is_left_out_and_named(tmp_path):
     folder = write_folder(tmp_path / "frames", 1.0)
     (folder / "frame3.png").write_bytes(b"")
     (folder / "frame5.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="frame3.png, frame5.png cannot be read as pictures; left out"):
+    with pytest.raises(ValueError, match=r"2 pictures are left out.\nframe3.png: .*\nframe5.png: "):
         record(open_source(str(folder)), ColourBundle(), tmp_path / "out.jsonl", say=lambda _: None)
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
 
@@ -305,7 +296,7 @@ def test_a_video_of_which_the_disk_took_only_a_part_is_reported(tmp_path):
 import resource, sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 from pathlib import Path
-from tests.serving.test_watch import write_video
+from tests.serving.coloured_people import write_video
 try:
     write_video(Path({str(tmp_path)!r}) / "v.avi", 200)
 except ValueError as error:
@@ -315,11 +306,34 @@ except ValueError as error:
     assert "is its disk full?" in words
 
 
-@pytest.mark.parametrize("size", [(40, 30), (160, 90), (1280, 720)])
-def test_labels_stay_inside_the_picture(size):
+def test_watching_needs_a_bundle_s_few_packages_only(bundle_folder, tmp_path):
+    words = ["watch", write_folder(tmp_path / "frames", 0.2), tmp_path / "out.avi", "--model", bundle_folder]
+    done = subprocess.run([sys.executable, "-c", BLOCKER, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("5 frames")
+
+
+def test_a_bundle_watches_drawn_people(bundle_folder, tmp_path):
+    """Its networks are untrained: what it answers says nothing, but every answer is one."""
+    with VideoFile(tmp_path / "in.avi", 5) as video:
+        for i, image in enumerate(draw_frames(crossing_roles(), (320, 180), fps=5, seconds=3.0)):
+            video.write(image, i / 5)
+    bundle = Bundle.open(bundle_folder)
+    record(open_source(str(tmp_path / "in.avi")), bundle, tmp_path / "out.mp4", say=lambda _: None)
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert {record["face"] for record in records if record["event"] == "at the end"} == {1, 2, 3}
+    for task in bundle.tasks:
+        assert {record["answers"][task.name] for record in records} <= set(task.classes)
+    assert all(0 < record["years"] < 100 for record in records)
+
+
+@pytest.mark.parametrize("size", [(80, 60), (160, 90), (1280, 720)])
+def test_faces_without_a_number_are_not_drawn_and_the_others_are_on_a_copy(size):
     ground = np.full((size[1], size[0], 3), 128, np.uint8)
-    box = np.array([[size[0] * 0.7, 1, size[0] - 2, size[1] * 0.5]])
-    image = draw_faces(ground, box, [["face 1", "mask not worn"]], [0])
+    frame, box = Frame(0, 0.0, ground.copy()), np.array([size[0] * 0.7, 1, size[0] - 2, size[1] * 0.5])
+    sure, unsure = (Sight(number, box, {"mask": "worn", "gender": "male"}, 30.0) for number in (4, 0))
+    assert np.array_equal(draw_sights(frame, [unsure], ColourBundle()), ground)
+    image = draw_sights(frame, [sure, Sight(5, box, {}, None)], ColourBundle())
     assert image.shape == ground.shape
     assert (image != ground).any(axis=2).mean() > 0.02
-    assert np.array_equal(ground, np.full_like(ground, 128))
+    assert np.array_equal(frame.image, ground)

@@ -91,7 +91,7 @@ def report_errors(results: Iterable[PhotoResult], total: int, quiet: bool) -> It
 
 def draw_copy(folder: Path, bundle: Bundle, root: Path, image: np.ndarray, result: PhotoResult) -> None:
     path = result.path.absolute()
-    write_drawing(folder, image, result.faces, bundle.tasks, path.relative_to(root).as_posix())
+    write_drawing(folder, image, result, bundle.tasks, path.relative_to(root).as_posix())
 
 
 def common_folder(paths: Sequence[Path]) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 
 FORGET = 0.25  # s after which a judgement of what may change counts 1/e
 HOLD = 0.3  # s for which another class has to be the most probable until it is the answer
-MEMORY = 2.0  # s of judgements in which the moment of a change is looked for
+MEMORY = 5.0  # s of judgements in which the moment of a change is looked for
 FEWEST = 3  # judgements before the first answer
 FLOOR = 0.01  # a probability below this counts as this: one frame alone decides nothing
 

@@ -1,6 +1,9 @@
 """The command `watch`: a source is watched, events are printed and written, the annotated video is made."""
 
+import argparse
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,12 +12,30 @@ from pathlib import Path
 import numpy as np
 
 from visage.serving.bundle import Bundle
-from visage.serving.drawing import draw_faces
+from visage.serving.drawing import COLOURS, draw_face, draw_label
 from visage.serving.events import EventFiles
-from visage.serving.video import CODECS, Frame, Source, VideoFile
+from visage.serving.video import CODECS, Frame, Source, VideoFile, open_source
 from visage.serving.watch import Sight, watch
 
 EVENTS_ONLY = (".jsonl", ".csv")
+LEAST_TEXT, TEXT_SHARE = 9, 1 / 48  # height of a line of text in a frame: px, and share of its longer side
+GREY, UNKNOWN = (160, 160, 160), np.full((5, 2), np.nan)
+
+
+def watch_source(args: argparse.Namespace) -> None:
+    """The command `watch`, with the arguments of `visage.cli`."""
+    source = open_source(args.source, fps=args.fps, every=args.every, realtime=args.realtime)
+    bundle = Bundle.open(args.model)
+    bundle.detector.side = args.side
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    with catch_signals() as stopped:
+        try:
+            say(record(source, bundle, args.out, seconds=args.seconds, stopped=stopped, say=say))
+        except BrokenPipeError:  # whoever reads the lines has gone, as in `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def record(
@@ -73,15 +94,17 @@ def take_until(source: Source, is_over: Callable[[Frame], bool]) -> Iterator[Fra
 
 
 def draw_sights(frame: Frame, sights: list[Sight], bundle: Bundle) -> np.ndarray:
-    """The frame with its numbered faces: number and answers beside each, colour by the first task's class."""
-    shown = [sight for sight in sights if sight.number]
-    labels, colours = [], []
-    for sight in shown:
-        years = [] if sight.years is None else [f"about {sight.years:.0f}"]
-        labels.append([f"face {sight.number}", *(f"{task} {answer}" for task, answer in sight.answers.items()), *years])
-        first = bundle.tasks[0]
-        colours.append(first.classes.index(sight.answers[first.name]) if first.name in sight.answers else 3)
-    return draw_faces(frame.image, np.array([sight.box for sight in shown]).reshape(-1, 4), labels, colours)
+    """A copy of the frame with its numbered faces: number and answers of each, the first task's class as colour."""
+    image, first = frame.image.copy(), bundle.tasks[0]
+    text = max(LEAST_TEXT, round(max(image.shape[:2]) * TEXT_SHARE))
+    for sight in sights:
+        if sight.number:
+            answer = sight.answers.get(first.name)
+            colour = GREY if answer is None else COLOURS[first.classes.index(answer) % len(COLOURS)]
+            years = [] if sight.years is None else [f"{sight.years:.0f} years"]
+            draw_face(image, sight.box, UNKNOWN, colour, max(1, text // 8))
+            draw_label(image, sight.box, [f"face {sight.number}", *sight.answers.values(), *years], colour, text)
+    return image
 
 
 @contextmanager

@@ -1,16 +1,15 @@
 """Faces followed from frame to frame: a Kalman filter for each face, its colours, and one exact assignment a frame.
 
 A face moves with constant velocity, disturbed at random, after the camera's own motion is taken off. Lengths are in
-face heights, so that near and far faces follow the same rules, and times in seconds, so that frames may be skipped.
-What a face looks like (mean colours of hair, forehead, clothes) decides where motion cannot: after one passed behind
-another.
+face heights, so that near and far faces follow the same rules, and times in seconds, so that frames may be skipped. Its
+looks (mean colours of hair, forehead, clothes) decide where motion cannot: after one person passed behind another.
 """
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
+from visage.serving.appearance import colour_distance, is_crowded, mean_colours
 from visage.serving.assignment import assign
 from visage.serving.camera import CameraMotion
 
@@ -21,15 +20,8 @@ CONFIRMED = 3  # frames with a face until it gets a number: a detector errs in s
 NOISE = np.array([0.1, 0.1, 0.15]) ** 2  # variance of a measured x and y (face heights) and log height
 DRIFT = np.array([1.0, 1.0, 0.1])  # how fast the variance of velocity grows, per second
 SPEED = np.array([4.0, 4.0, 0.5]) ** 2  # variance of a new face's velocity, per second
-COLOUR = 10.0  # deviation of one face's colours from frame to frame, Lab units
 FARTHEST = 16.0  # squared distance in deviations beyond which a face is not the same: 1 in 1000 of 3 dimensions
-MOST_COLOUR = 20.0  # the most that colours add: a face that stays in its place may change them
 NEW = 30.0  # the cost of a face that is none of those known
-REGIONS = (  # x0 y0 x1 y1, shares of the box; what a mask covers is left out
-    (0.15, -0.3, 0.85, 0.05),  # hair
-    (0.2, 0.15, 0.8, 0.4),  # forehead and eyes
-    (0.1, 1.2, 0.9, 1.7),  # clothes
-)
 
 
 @dataclass(eq=False)
@@ -98,7 +90,7 @@ class Tracker:
         self.tracks = [track for track in self.tracks if track not in ended]
         measured = measure(boxes)
         colours = [mean_colours(image, box) for box in boxes]
-        costs = np.full((len(boxes), len(self.tracks) + len(boxes)), NEW)
+        costs = np.full((len(boxes), len(self.tracks) + len(boxes)), float(NEW))
         for i in range(len(boxes)):
             costs[i, : len(self.tracks)] = [track.cost(measured[i], colours[i]) for track in self.tracks]
         chosen = assign(np.minimum(costs, 2 * NEW))
@@ -129,30 +121,3 @@ def measure(boxes: np.ndarray) -> np.ndarray:
     """Centre x, y (pixels) and log height (of pixels) of each box, n x 3. The edge cuts a face's width more often."""
     low, high = boxes[:, :2], boxes[:, 2:]
     return np.column_stack([(low + high) / 2, np.log(np.maximum(high - low, 1)[:, 1])])
-
-
-def mean_colours(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Mean Lab colours of the REGIONS, 9 numbers; not a number where they are outside the picture."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    colours = np.full((len(REGIONS), 3), np.nan)
-    for i, (x0, y0, x1, y1) in enumerate(REGIONS):
-        left, right = np.clip((box[0] + width * np.array([x0, x1])).astype(int), 0, image.shape[1])
-        top, bottom = np.clip((box[1] + height * np.array([y0, y1])).astype(int), 0, image.shape[0])
-        if right - left >= 2 and bottom - top >= 2:
-            mean = cv2.mean(image[top:bottom, left:right])[:3]
-            colours[i] = cv2.cvtColor(np.float32([[mean]]) / 255, cv2.COLOR_RGB2Lab)[0, 0]
-    return colours.ravel()
-
-
-def colour_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Squared difference in deviations, of the regions that both have; at most MOST_COLOUR."""
-    differences = (a - b)[~np.isnan(a - b)]
-    return min(float(np.sum((differences / COLOUR) ** 2)), MOST_COLOUR)
-
-
-def is_crowded(i: int, boxes: np.ndarray) -> bool:
-    """Whether another face, with its hair and clothes, overlaps that of box i: its colours may be mixed with those."""
-    size = boxes[:, 2:] - boxes[:, :2]
-    low, high = boxes[:, :2] - 0.3 * size, boxes[:, 2:] + size * [0.3, 0.7]
-    overlaps = np.all((low < high[i]) & (high > low[i]), axis=1)
-    return int(overlaps.sum()) > 1

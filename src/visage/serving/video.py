@@ -13,7 +13,9 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is broken is said 
 import cv2
 import numpy as np
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+from visage.formats.photos import SUFFIXES, is_photo, read_photo
+from visage.runtime.problems import shorten
+
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}  # those that every OpenCV writes
 USUAL_FPS = 25.0  # where a source does not tell
 SPARE = 16 << 20  # bytes of the disk that a video leaves free: OpenCV does not say when a disk is full
@@ -62,8 +64,12 @@ class Video(Source):
         self.source, self.every, self.realtime, self.live = source, every, realtime, live
         self.capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
         if not self.capture.isOpened():
-            kind = "camera" if source.isdigit() else "video"
-            raise ValueError(f"{source} cannot be opened as a {kind}: it is not one, or broken, or cut short.")
+            kind = (
+                "camera or a stream: is it connected and free?"
+                if live
+                else "video: it is none, or broken, or cut short."
+            )
+            raise ValueError(f"{source} cannot be opened as a {kind}")
         fps = self.capture.get(cv2.CAP_PROP_FPS)
         self.source_fps = fps if 1 <= fps <= 240 else USUAL_FPS
         self.fps = self.source_fps / every
@@ -101,25 +107,22 @@ class PictureFolder(Source):
     def __init__(self, folder: Path, fps: float, every: int, realtime: bool) -> None:
         self.source_fps, self.every, self.realtime, self.folder = fps, every, realtime, folder
         self.fps = fps / every
-        names = (path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.name[0] != ".")
-        self.paths = sorted(names, key=lambda path: natural_key(path.name))
-        if not self.paths:
-            raise ValueError(f"{folder} holds no pictures ({', '.join(PICTURES)}).")
+        self.names = sorted((path.name for path in folder.iterdir() if is_photo(path)), key=natural_key)
+        if not self.names:
+            raise ValueError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}).")
 
     def __iter__(self) -> Iterator[Frame]:
         broken, start = [], time.monotonic()
-        for number, path in enumerate(self.paths):
+        for number, name in enumerate(self.names):
             late = self.realtime and (number + 1) / self.source_fps < time.monotonic() - start
             if number % self.every or late:
                 continue
-            image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-            if image is None:
-                broken.append(path.name)
-                continue
-            yield Frame(number, number / self.source_fps, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            try:
+                yield Frame(number, number / self.source_fps, read_photo(self.folder, name))
+            except ValueError as error:
+                broken.append(str(error))
         if broken:
-            more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-            self.problem = f"{self.folder}: {', '.join(broken[:3])}{more} cannot be read as pictures; left out."
+            self.problem = "\n".join([f"{self.folder}: {len(broken)} pictures are left out.", *shorten(broken, 5)])
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

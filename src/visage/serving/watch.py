@@ -16,9 +16,11 @@ from visage.serving.tracking import Track, Tracker
 from visage.serving.video import Frame
 
 JUDGE_EVERY = 0.2  # s between two judgements of a face whose answers are sure; others are judged in every frame
-PATIENCE = 1.0  # s that a face which is cut or covered, or has not all its answers, waits for better frames
+PATIENCE = 1.0  # s that a new face waits to be neither cut nor covered
+LONG_PATIENCE = 3.0  # s that a face waits for it whose answers are sure
 EDGE = 0.02  # a face this near to the picture's edge (share of its size) is cut
-COVERED = 0.05  # share of a face that another may overlap
+COVERED = 0.05  # share of a face that another head may overlap
+HAIR = (0.25, 0.5)  # how far a head reaches beyond its face: to each side, and up, shares of the box
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ class Watcher:
     def is_due(self, track: Track, clear: bool) -> bool:
         """Whether a face is to be judged in this frame."""
         visit = self.visits[track]
-        if not clear and (visit.is_sure or self.time - track.first < PATIENCE):
+        waited = self.time - max(visit.judged, track.first)
+        if not clear and waited < (LONG_PATIENCE if visit.is_sure else PATIENCE):
             return False
         return visit.in_doubt or self.time - visit.judged >= JUDGE_EVERY - 1e-6
 
@@ -162,12 +165,17 @@ class Watcher:
 
 
 def is_clear(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Which boxes (n x 4) are not cut by the edge of a picture of `shape` and not covered by another box."""
+    """Which faces (n x 4) are not cut by the edge of a picture of `shape` and not covered by another head.
+
+    Of two that overlap, the one that reaches further down is taken to be nearer: it covers the other.
+    """
     low, high = boxes[:, :2], boxes[:, 2:]
     size = high - low
     inside = np.all((low > EDGE * size) & (high < np.array(shape[1::-1]) - 1 - EDGE * size), axis=1)
-    common = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
+    head_low, head_high = low - size * HAIR, high + size * [HAIR[0], 0]
+    common = np.minimum(high[:, None], head_high[None]) - np.maximum(low[:, None], head_low[None])
     overlap = common.clip(0).prod(axis=2) / np.maximum(size.prod(axis=1), 1e-6)[:, None]
+    overlap[high[:, None, 1] > high[None, :, 1]] = 0
     np.fill_diagonal(overlap, 0)
     return inside & (overlap <= COVERED).all(axis=1)
 
