@@ -33,7 +33,7 @@ from visage.practice.portraits import draw_portrait
 
 BUNDLE = PROJECT / "models/bundle"
 CLIENTS, SECONDS = 32, 60
-WARM_UP = 10  # seconds of load before memory is first measured
+WARM_UP = 20  # seconds of load before memory is first measured: by then the arenas of onnxruntime have their size
 PHOTOS = 64  # different ones
 ZEROS = b"\0" * 2**20
 

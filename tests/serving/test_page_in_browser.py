@@ -4,12 +4,15 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from PIL import Image
 
 from tests.browser import foreign_requests, open_browser, start_chromium, wait_for  # noqa: F401 - two are fixtures
 from tests.serving.running import RedBundle, RunningServer, draw_photo, run_server
+from tests.serving.tiny_bundle import group
 from visage.formats.headers import ORIENTATION
+from visage.serving.bundle import Bundle
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +73,21 @@ def test_a_dropped_photo_shows_its_boxes_and_probabilities(browser, server):
     assert "80.0%" in page.text("faces") and "20.0%" in page.text("faces")
     assert foreign_requests(browser, f"http://127.0.0.1:{server.port}/") == []
     assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_two_people_on_a_photo_have_a_box_and_a_list_of_probabilities_each(browser, bundle_folder):
+    bundle = Bundle.open(bundle_folder)
+    [faces] = bundle.find_faces([group()])
+    with run_server(bundle) as server:
+        page = Page(browser, server)
+        page.drop(cv2.imencode(".png", group()[..., ::-1])[1].tobytes(), "two.png", "image/png")
+        assert page.shows("count", "2 faces")
+        assert wait_for(lambda: page.size() == [group().shape[1], group().shape[0]], WAIT)
+        for place, face in zip(browser.execute_script(PLACES), faces, strict=True):
+            assert place == pytest.approx(face.box.tolist(), abs=2)
+        for task in bundle.tasks:
+            assert page.text("faces").count(f"{task.name}\n") == 2
+        assert page.text("faces").count("%") == 2 * sum(len(task.classes) for task in bundle.tasks)
 
 
 def test_the_box_of_a_photo_that_lies_on_its_side_is_where_the_browser_shows_the_face(browser, server):

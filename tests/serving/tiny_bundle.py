@@ -70,7 +70,7 @@ def write_tiny_bundle(folder: Path, **recipe_changes: object) -> Path:
         "format": FORMAT,
         "tasks": card_of_tasks(TASKS, people(12)),
         "detect": write_detector(folder, DETECT),
-        "crop": card_of_crop(CROP),
+        "crop": card_of_crop(CROP, []),
         "matting": None,
         "views": "flip",
         "networks": rows,

@@ -144,10 +144,17 @@ def build_app(bundle: Bundle, *, hosts: set[str] | None, token: str | None, limi
         sentence = "there is nothing here; /docs says what there is." if nothing else f"{error.detail}; see /docs."
         raise RequestRefused(HTTPStatus(error.status_code), sentence, error.headers)
 
-    @app.post(PHOTOS_PATH, responses=REFUSALS, openapi_extra=REQUEST_BODY, summary="Find and judge faces")
-    async def find_faces(request: Request) -> Answer:
+    @app.post(
+        PHOTOS_PATH,
+        response_model=Answer,
+        responses=REFUSALS,
+        openapi_extra=REQUEST_BODY,
+        summary="Find and judge faces",
+    )
+    async def find_faces(request: Request) -> Response:
         """The faces on one photo (the request's body) or on several (the parts of a form)."""
-        return await service.answer(request)
+        answer = await service.answer(request)
+        return Response(answer.model_dump_json(), media_type="application/json")  # FastAPI would validate it once more
 
     @app.get("/health", summary="Whether the server is up, and what it judges")
     async def health() -> Health:
