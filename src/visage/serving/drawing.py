@@ -13,7 +13,7 @@ from visage.serving.predict import PhotoResult
 
 COLOURS = ((0, 158, 115), (230, 159, 0), (213, 94, 0), (86, 180, 233), (204, 121, 167), (0, 114, 178))
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-TEXT_SHARE, MIN_TEXT = 1 / 40, 11  # height of a line of text: of the photo's longer side, and at least, in pixels
+TEXT_SHARE, MIN_TEXT = 1 / 40, 13  # height of a line of text: of the photo's longer side, and at least, in pixels
 LINE = 21  # height in pixels of a capital letter of the font at scale 1
 
 
