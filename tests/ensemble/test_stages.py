@@ -20,7 +20,7 @@ from visage.networks.recipe import write_recipe
 
 PARAMS = """
 rounds: {first: [small, wide], second: []}
-ensemble: {weights: fitted, rule: auto, shrinkage: 0.002, resamples: 200, seed: 0}
+ensemble: {average_people: true, weights: fitted, rule: auto, shrinkage: 0.002, resamples: 200, seed: 0}
 pseudo: {min_probability: 0.9, classes: {age: {">=60": 0.8}}}
 members: {small: {}, wide: {keep: person}}
 tasks: {mask: {}, gender: {}, age: {}}
