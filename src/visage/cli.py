@@ -5,6 +5,7 @@ a bundle's few packages are installed.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"visage: {error}")
     except KeyboardInterrupt:
         sys.exit(130)  # as shells say it
+    except BrokenPipeError:  # who reads has had enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:

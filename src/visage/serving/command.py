@@ -38,15 +38,10 @@ def predict(args: argparse.Namespace) -> int:
     results = report_errors(predict_photos(bundle, paths, wanted, draw), len(paths), args.quiet)
     form = "json" if args.json else "csv" if args.csv else "none" if args.submission or args.score else "text"
     kept, unread = {}, 0
-    try:
-        for result in write_results(results, form, bundle.tasks, sys.stdout):
-            unread += bool(result.error)
-            if args.submission or args.score:
-                kept[result.path] = result
-        sys.stdout.flush()
-    except BrokenPipeError:  # who reads has had enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return SOME_UNREAD if unread else ALL_READ
+    for result in write_results(results, form, bundle.tasks, sys.stdout):
+        unread += bool(result.error)
+        if args.submission or args.score:
+            kept[result.path] = result
     try:
         if args.submission:
             rows = write_submission(
