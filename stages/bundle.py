@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from visage.bundling.assembly import BundleParams, Evidence, Settings, make_bundle
 from visage.ensemble.answers import read_fitted
 from visage.ensemble.decision_rule import EnsembleParams
 from visage.ensemble.member_predictions import RoundParams
@@ -12,7 +13,6 @@ from visage.inference import PredictParams
 from visage.runtime.files import replace_folder
 from visage.runtime.params import load
 from visage.runtime.stage import run
-from visage.serving.bundling import BundleParams, Evidence, Settings, make_bundle
 
 
 def main(

@@ -27,10 +27,13 @@ MAY_IMPORT = {
     "explain": "networks formats runtime scores",
     "report": "formats runtime",
     "annotator": "formats runtime",
-    "serving": "faces networks inference ensemble formats runtime scores",
-    "cli": "annotator networks serving",
+    "serving": "faces networks ensemble formats runtime scores",
+    "bundling": "serving faces networks inference ensemble formats runtime scores",
+    "video": "serving faces formats runtime",
+    "server": "serving formats runtime",
+    "cli": "annotator networks serving video server",
 }
-WITH_TORCH = {"networks", "learning", "inference", "explain", "serving"}
+WITH_TORCH = {"networks", "learning", "inference", "explain", "bundling"}
 
 
 def package_of(module: str) -> str:

@@ -156,7 +156,7 @@ def add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def serve(args: argparse.Namespace) -> None:
     try:
-        from visage.serving import server
+        from visage.server import server
     except ModuleNotFoundError as error:
         raise ValueError(f"serve needs {error.name}; install the extra: pip install 'visage[serve]'.") from None
     server.serve(args.model, args.host, args.port)
@@ -181,6 +181,6 @@ def add_watch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def watch(args: argparse.Namespace) -> None:
-    from visage.serving.recording import watch_source
+    from visage.video.recording import watch_source
 
     watch_source(args)

@@ -27,7 +27,7 @@ import psutil
 from PIL import Image
 
 from tests.bench.measure import PROJECT, figure, run
-from tests.serving.running import build_form, tiff_of
+from tests.server.running import build_form, tiff_of
 from visage.practice.people import sample_population
 from visage.practice.portraits import draw_portrait
 

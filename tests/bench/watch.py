@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from tests.bench.measure import PROJECT, SHARED, figure, run
-from tests.serving.drawn_video import FPS, SIZE, crossing_roles, draw_frames, true_events
-from tests.serving.panned_scene import count_changes, pan, read_scenes
+from tests.video.drawn_video import FPS, SIZE, crossing_roles, draw_frames, true_events
+from tests.video.panned_scene import count_changes, pan, read_scenes
 from visage.faces.retina import RetinaFace
-from visage.serving.tracking import Tracker
+from visage.video.tracking import Tracker
 
 BUNDLE, SEEDS, SCENES, SMALLEST = PROJECT / "models/bundle", (3, 11, 12), 24, 32.0  # px of a face
 

@@ -36,9 +36,7 @@ def write_tiny_bundle(folder: Path, **recipe_changes: object) -> Path:
     """A bundle of one joint network and one for age over years, two folds each; about two seconds with torch loaded."""
     import torch
 
-    from visage.networks.checkpoints import CheckpointCard, encode_checkpoint
-    from visage.networks.network import Head, build_network
-    from visage.serving.build import (
+    from visage.bundling.build import (
         Source,
         card_of_crop,
         card_of_tasks,
@@ -46,6 +44,8 @@ def write_tiny_bundle(folder: Path, **recipe_changes: object) -> Path:
         write_detector,
         write_networks,
     )  # fmt: skip
+    from visage.networks.checkpoints import CheckpointCard, encode_checkpoint
+    from visage.networks.network import Head, build_network
     from visage.serving.card import FORMAT, write_card
 
     folder.mkdir(parents=True, exist_ok=True)

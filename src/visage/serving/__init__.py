@@ -1,1 +1,1 @@
-"""The bundle: all that answers a photo in one folder, and that folder at work. Needs no torch but to be written."""
+"""A bundle at work on photos. Needs onnxruntime, numpy, OpenCV and pyyaml; no torch and no DVC."""

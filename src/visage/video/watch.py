@@ -10,10 +10,10 @@ import numpy as np
 
 from visage.faces.retina import Faces
 from visage.serving.bundle import Bundle, Face
-from visage.serving.events import Event
-from visage.serving.judgements import Judgement
-from visage.serving.tracking import Track, Tracker
-from visage.serving.video import Frame
+from visage.video.events import Event
+from visage.video.frames import Frame
+from visage.video.judgements import Judgement
+from visage.video.tracking import Track, Tracker
 
 JUDGE_EVERY = 0.2  # s between two judgements of a face whose answers are sure; others are judged in every frame
 PATIENCE = 1.0  # s that a new face waits to be neither cut nor covered

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.browser import foreign_requests, open_browser, start_chromium, wait_for  # noqa: F401 - two are fixtures
-from tests.serving.running import RedBundle, RunningServer, draw_photo, run_server
+from tests.server.running import RedBundle, RunningServer, draw_photo, run_server
 from tests.serving.tiny_bundle import group
 from visage.formats.headers import ORIENTATION
 from visage.serving.bundle import Bundle

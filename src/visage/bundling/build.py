@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from visage.bundling.export import export_error, export_network
+from visage.bundling.precision import Precision, convert
 from visage.faces.crop_params import CropParams
 from visage.faces.detectors import DetectParams, find_weights
 from visage.faces.mattes import CutOutParams, MattingModel
@@ -18,8 +20,6 @@ from visage.networks.checkpoints import CheckpointCard, read_card, read_checkpoi
 from visage.networks.images import Preprocessing
 from visage.runtime.memo import file_digest
 from visage.runtime.params import Params
-from visage.serving.export import export_error, export_network
-from visage.serving.precision import Precision, convert
 
 TOLERANCE = 1e-4  # of a probability, between a network and its export
 

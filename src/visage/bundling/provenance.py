@@ -7,10 +7,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from visage.bundling.build import Source
 from visage.faces.detectors import DetectParams
 from visage.faces.mattes import CutOutParams
 from visage.runtime.memo import file_digest
-from visage.serving.build import Source
 
 PACKAGES = ("visage", "torch", "torchvision", "onnxruntime", "opencv-contrib-python-headless", "numpy")
 DETECTOR_LICENCES = {

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from visage.serving.metrics import Metrics
-from visage.serving.uploads import RequestRefused
+from visage.server.metrics import Metrics
+from visage.server.uploads import RequestRefused
 
 LINGER = 5  # seconds in which what is left of a refused body is read, so that its sender comes to read the answer
 NOT_SENT = 499  # the status that is counted where the client left before there was one

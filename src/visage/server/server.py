@@ -12,10 +12,10 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from visage.serving.app import build_app
+from visage.server.app import build_app
+from visage.server.guard import allowed_hosts, is_loopback, is_wildcard
+from visage.server.uploads import Limits
 from visage.serving.bundle import Bundle
-from visage.serving.guard import allowed_hosts, is_loopback, is_wildcard
-from visage.serving.uploads import Limits
 
 TOKEN = "VISAGE_TOKEN"  # the environment's, since other users of a machine can read a command's arguments
 MIN_TOKEN = 16  # characters

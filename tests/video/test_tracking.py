@@ -5,13 +5,13 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from tests.conftest import PROJECT
-from tests.serving.coloured_people import ColourBundle, ColouredPerson, draw_coloured
-from tests.serving.drawn_video import crossing_roles, draw_frames, true_boxes
-from tests.serving.panned_scene import count_changes, pan, read_scenes
+from tests.video.coloured_people import ColourBundle, ColouredPerson, draw_coloured
+from tests.video.drawn_video import crossing_roles, draw_frames, true_boxes
+from tests.video.panned_scene import count_changes, pan, read_scenes
 from visage.faces.matching import iou_matrix
 from visage.faces.retina import RetinaFace
-from visage.serving.assignment import assign
-from visage.serving.tracking import KEEP, Tracker
+from visage.video.assignment import assign
+from visage.video.tracking import KEEP, Tracker
 
 ON = [(0, "worn")]
 

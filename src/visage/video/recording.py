@@ -13,9 +13,9 @@ import numpy as np
 
 from visage.serving.bundle import Bundle
 from visage.serving.drawing import COLOURS, draw_face, draw_label
-from visage.serving.events import EventFiles
-from visage.serving.video import CODECS, Frame, Source, VideoFile, open_source
-from visage.serving.watch import Sight, watch
+from visage.video.events import EventFiles
+from visage.video.frames import CODECS, Frame, Source, VideoFile, open_source
+from visage.video.watch import Sight, watch
 
 EVENTS_ONLY = (".jsonl", ".csv")
 LEAST_TEXT, TEXT_SHARE = 9, 1 / 48  # height of a line of text in a frame: px, and share of its longer side

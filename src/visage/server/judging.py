@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from visage.formats.photos import decode_reduced
+from visage.server.uploads import Upload
 from visage.serving.bundle import Bundle
 from visage.serving.predict import OpenPhoto, PhotoResult, Wanted, judge_photos
-from visage.serving.uploads import Upload
 
 
 def judge_uploads(bundle: Bundle, uploads: Sequence[Upload]) -> list[PhotoResult]:

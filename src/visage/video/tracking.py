@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from visage.serving.appearance import colour_distance, is_crowded, mean_colours
-from visage.serving.assignment import assign
-from visage.serving.camera import CameraMotion
+from visage.video.appearance import colour_distance, is_crowded, mean_colours
+from visage.video.assignment import assign
+from visage.video.camera import CameraMotion
 
 KEEP = 2.0  # s that a face may be hidden and still be the same
 UNSURE = 0.3  # s that a face of less than CONFIRMED frames may be hidden

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from visage.server.uploads import Upload
 from visage.serving.predict import PhotoResult
-from visage.serving.uploads import Upload
 
 MAX_RETRY = 60  # seconds
 Judge = Callable[[Sequence[Upload]], list[PhotoResult]]

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 
 from tests.drawn_people import TASKS, people
-from tests.serving.coloured_people import ColourBundle, ColouredPerson, draw_coloured, write_video
-from tests.serving.drawn_video import crossing_roles, draw_frames
 from tests.serving.test_predict import BLOCKER
-from visage.serving.build import card_of_tasks
+from tests.video.coloured_people import ColourBundle, ColouredPerson, draw_coloured, write_video
+from tests.video.drawn_video import crossing_roles, draw_frames
+from visage.bundling.build import card_of_tasks
 from visage.serving.bundle import Bundle
-from visage.serving.events import Event, format_clock
-from visage.serving.judgements import FLOOR, Judgement
-from visage.serving.recording import catch_signals, draw_sights, record
-from visage.serving.video import Frame, VideoFile, fit, natural_key, open_source
-from visage.serving.watch import Sight, is_clear, watch
+from visage.video.events import Event, format_clock
+from visage.video.frames import Frame, VideoFile, fit, natural_key, open_source
+from visage.video.judgements import FLOOR, Judgement
+from visage.video.recording import catch_signals, draw_sights, record
+from visage.video.watch import Sight, is_clear, watch
 
 STANDS = ColouredPerson(1, (70, 0), 10, [(0, "worn"), (2.0, "not worn"), (4.0, "incorrect")])
 CROSS = [
@@ -296,7 +296,7 @@ def test_a_video_of_which_the_disk_took_only_a_part_is_reported(tmp_path):
 import resource, sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 from pathlib import Path
-from tests.serving.coloured_people import write_video
+from tests.video.coloured_people import write_video
 try:
     write_video(Path({str(tmp_path)!r}) / "v.avi", 200)
 except ValueError as error:

@@ -9,18 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from visage.ensemble.decision_rule import EnsembleParams
-from visage.ensemble.member_predictions import Examples, RoundParams, build_examples, read_member_predictions
-from visage.ensemble.submission import KEY_FILE, read_form, read_key
-from visage.faces.crop_params import CropParams
-from visage.faces.detectors import DetectParams
-from visage.faces.mattes import CutOutParams
-from visage.formats.shards import read_rows
-from visage.formats.tables import read_folds, read_photos
-from visage.formats.tasks import Task, read_tasks
-from visage.inference import PredictParams
-from visage.networks.images import ImageArray, Preprocessing, read_images
-from visage.serving.build import (
+from visage.bundling.build import (
     BundleParams,
     Source,
     card_of_crop,
@@ -32,10 +21,21 @@ from visage.serving.build import (
     write_matting,
     write_networks,
 )
+from visage.bundling.cost import one_fold_cost, precision_cost
+from visage.bundling.provenance import describe_training, licence_notes, read_versions
+from visage.ensemble.decision_rule import EnsembleParams
+from visage.ensemble.member_predictions import Examples, RoundParams, build_examples, read_member_predictions
+from visage.ensemble.submission import KEY_FILE, read_form, read_key
+from visage.faces.crop_params import CropParams
+from visage.faces.detectors import DetectParams
+from visage.faces.mattes import CutOutParams
+from visage.formats.shards import read_rows
+from visage.formats.tables import read_folds, read_photos
+from visage.formats.tasks import Task, read_tasks
+from visage.inference import PredictParams
+from visage.networks.images import ImageArray, Preprocessing, read_images
 from visage.serving.card import FORMAT, write_card
-from visage.serving.cost import one_fold_cost, precision_cost
 from visage.serving.networks import Ensemble
-from visage.serving.provenance import describe_training, licence_notes, read_versions
 
 CHECKED_PHOTOS = 100  # on which the exported networks are compared with PyTorch, and int8 is calibrated
 

@@ -14,7 +14,7 @@ from visage.ensemble.answers import DecisionRule
 from visage.faces.retina import Faces
 from visage.formats.tasks import Task
 from visage.serving.bundle import Face
-from visage.serving.video import Frame, VideoFile
+from visage.video.frames import Frame, VideoFile
 
 MASK, GENDER = Task("mask", ("worn", "incorrect", "not worn"), "mask"), Task("gender", ("male", "female"), "gender")
 SIDE, GROUND = 20, 128

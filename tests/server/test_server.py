@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serving.running import (
+from tests.server.running import (
     MASK,
     RedBundle,
     RunningServer,
@@ -30,11 +30,11 @@ from tests.serving.tiny_bundle import group, portraits
 from visage.cli import main
 from visage.formats.headers import ORIENTATION
 from visage.formats.photos import MAX_PIXELS
+from visage.server.guard import allowed_hosts
+from visage.server.server import MIN_TOKEN, TOKEN, build_server, check_token
+from visage.server.uploads import Limits, RequestRefused, split_form
 from visage.serving.bundle import Bundle
-from visage.serving.guard import allowed_hosts
 from visage.serving.predict import Wanted, predict_photos
-from visage.serving.server import MIN_TOKEN, TOKEN, build_server, check_token
-from visage.serving.uploads import Limits, RequestRefused, split_form
 
 SECRET = "a-token-that-nobody-guesses"
 
@@ -273,7 +273,7 @@ def test_a_body_that_stops_coming_is_refused():
 
 
 def test_a_header_that_stops_coming_is_refused(monkeypatch):
-    monkeypatch.setattr("visage.serving.server.HEADER_SECONDS", 0.3)
+    monkeypatch.setattr("visage.server.server.HEADER_SECONDS", 0.3)
     with run_server() as server, socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(b"POST /v1/faces HTTP/1.1\r\nHost: ")
         answer = read_refusal(client)
@@ -300,7 +300,7 @@ def test_a_body_that_is_no_http_ends_its_connection_and_nothing_else(capfd):
 
 
 def test_connections_beyond_the_limit_are_told_so_and_the_others_go_on(monkeypatch):
-    monkeypatch.setattr("visage.serving.server.MAX_CONNECTIONS", 2)
+    monkeypatch.setattr("visage.server.server.MAX_CONNECTIONS", 2)
     with run_server() as server:
         address = "127.0.0.1", server.port
         with socket.create_connection(address) as first, socket.create_connection(address):
@@ -475,8 +475,8 @@ def test_the_command_refuses_an_open_address_without_a_token(monkeypatch, tmp_pa
 
 def test_the_command_names_the_extra_that_is_not_installed(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "fastapi", None)
-    for name in ("visage.serving.server", "visage.serving.app"):
+    for name in ("visage.server.server", "visage.server.app"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.delattr("visage.serving.server", raising=False)
+    monkeypatch.delattr("visage.server.server", raising=False)
     with pytest.raises(SystemExit, match=r"serve needs fastapi; .*visage\[serve\]"):
         main(["serve", "--model", str(tmp_path)])

@@ -17,9 +17,9 @@ from PIL import Image
 
 from visage.faces.retina import NO_FACES, Faces
 from visage.formats.tasks import Task
+from visage.server.server import build_server
+from visage.server.uploads import Limits
 from visage.serving.bundle import Bundle, Face, Place
-from visage.serving.server import build_server
-from visage.serving.uploads import Limits
 
 MASK = Task("mask", ("worn", "incorrect", "not worn"), "mask")
 

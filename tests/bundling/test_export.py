@@ -6,12 +6,12 @@ import torch
 
 from tests.drawn_people import AGE, GENDER, MASK, recipe
 from tests.serving.tiny_bundle import sharpen
+from visage.bundling import build
+from visage.bundling.build import Source, export_sources, list_sources, used_exponents
+from visage.bundling.export import export_error, export_network
+from visage.bundling.precision import convert
 from visage.networks.checkpoints import CheckpointCard, encode_checkpoint
 from visage.networks.network import Head, build_network
-from visage.serving import build
-from visage.serving.build import Source, export_sources, list_sources, used_exponents
-from visage.serving.export import export_error, export_network
-from visage.serving.precision import convert
 
 JOINT = (Head("mask", MASK.classes), Head("gender", GENDER.classes))
 YEARS = (Head("age", AGE.classes, tuple(np.arange(10.0, 80.0)), AGE.bins),)

@@ -13,14 +13,14 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from visage.runtime.parallel import count_workers
-from visage.serving.batching import Batcher, QueueFull
+from visage.server.batching import Batcher, QueueFull
+from visage.server.guard import Guard
+from visage.server.judging import explain_error, judge_uploads
+from visage.server.metrics import PHOTOS_PATH, Metrics
+from visage.server.schema import REFUSALS, REQUEST_BODY, Answer, Health, build_photo_answer
+from visage.server.uploads import Limits, RequestRefused, declared_length, read_body, split_photos
 from visage.serving.bundle import Bundle
-from visage.serving.guard import Guard
-from visage.serving.judging import explain_error, judge_uploads
-from visage.serving.metrics import PHOTOS_PATH, Metrics
 from visage.serving.predict import PhotoResult
-from visage.serving.schema import REFUSALS, REQUEST_BODY, Answer, Health, build_photo_answer
-from visage.serving.uploads import Limits, RequestRefused, declared_length, read_body, split_photos
 
 PAGE = Path(__file__).parent / "page"
 FILES = {

@@ -1,0 +1,1 @@
+"""Writing a bundle: networks as ONNX, checked against PyTorch, and the card. Needs torch."""

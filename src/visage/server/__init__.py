@@ -1,0 +1,1 @@
+"""A bundle by HTTP, and a page to try it. Needs the extra `serve`."""
