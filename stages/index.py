@@ -14,17 +14,20 @@ from visage.runtime.progress import track
 from visage.runtime.stage import run
 
 
-def main(raw: Path, labels: Path, photos: Path, original: Path, tasks_file: Path, rejected: Path, counts: Path) -> None:
+def main(
+    raw: Path, labels: Path, photos: Path, original: Path, groups: Path, tasks_file: Path, rejected: Path, counts: Path
+) -> None:  # fmt: skip
     params, tasks, corrections = load(IndexParams, "index"), load_tasks(), read_corrections(labels)
     listed_photos, problems = read_layout(raw, params)
     sizes = map_threads(size_reader(raw), listed_photos["photo"], ahead=64)
     sizes = list(track(sizes, "index", len(listed_photos), "photos"))
     table = build_photo_table(listed_photos, sizes, problems, tasks, corrections, params, corrections_file=labels)
-    for folder in {out.parent for out in (photos, original, tasks_file, rejected, counts)}:
+    for folder in {out.parent for out in (photos, original, groups, tasks_file, rejected, counts)}:
         folder.mkdir(parents=True, exist_ok=True)  # a fresh clone has none yet
     write_tasks(tasks_file, tasks)
     table.photos.to_csv(photos, index=False)
     table.original.to_csv(original, index=False)
+    table.groups.to_csv(groups, index=False)
     table.rejected.to_csv(rejected, index=False)
     counts.write_text(json.dumps(table.counts, indent=1) + "\n")
 

@@ -20,7 +20,8 @@ PROVENANCE = {  # shown, but no inputs: they do not make the page out of date
 def main(
     photos: Path, tasks: Path, missed: Path, crops: Path, crop_sheets: Path, mattes: Path, transplants: Path,
     transplant_sheets: Path, curves: Path, answers: Path, scores: Path, plots: Path, ablation: Path, submission: Path,
-    key: Path, label_issues: Path, attention: Path, sheets: Path, single_sheets: Path, page: Path,
+    key: Path, label_issues: Path, attention: Path, sheets: Path, single_sheets: Path, groups: Path,
+    card: Path, page: Path,
 ) -> None:  # fmt: skip
     inputs = dict(locals())  # by the names that read_run_results knows
     params, results = load(ReportParams, "report"), read_run_results(inputs | PROVENANCE)

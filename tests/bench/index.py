@@ -41,8 +41,8 @@ def figures() -> dict[str, dict]:
         shutil.copy(PROJECT / "params.yaml", home)
         (home / "labels.csv").write_text("person,photo,field,value,confidence,source,note\n")
         evict(home / "raw")
-        outs = ["data/photos.csv", "data/original.csv", "data/tasks.json", "data/rejected.csv", "metrics/photos.json"]
-        cost = run(str(PROJECT / "stages/index.py"), "raw", "labels.csv", *outs, cwd=home)
+        tables = [f"data/{name}" for name in ("photos.csv", "original.csv", "groups.csv", "tasks.json", "rejected.csv")]
+        cost = run(str(PROJECT / "stages/index.py"), "raw", "labels.csv", *tables, "metrics/photos.json", cwd=home)
     return {
         "index: 31,500 photos, cold": figure(cost.wall, 60, "lower", "s"),
         "index: 31,500 photos, peak memory": figure(cost.peak, 600, "lower", "MB"),

@@ -68,7 +68,7 @@ class Outline(HTMLParser):
 def test_a_whole_run_is_on_the_page(paths, results):
     text = render_page(results, "tiny", faces=False)
     outline = Outline(text)
-    assert len(outline.ids) == 12 and outline.links == outline.ids
+    assert len(outline.ids) == 13 and outline.links == outline.ids
     joint = json.loads(paths["scores"].read_text())["joint"]
     assert f"<strong>{joint['macro_f1']:.3f}</strong>" in text and "<svg" in text and "4 min 10 s" in text
     assert "dvc repro" not in text
@@ -76,7 +76,7 @@ def test_a_whole_run_is_on_the_page(paths, results):
 
 NAMES = (
     "photos tasks crops mattes transplants answers scores plots ablation curves label_issues attention missed key "
-    "params seconds submission sheets single_sheets crop_sheets transplant_sheets"
+    "params seconds submission groups card sheets single_sheets crop_sheets transplant_sheets"
 )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from visage.formats.photos import read_size
 from visage.formats.tasks import Task, classify
 from visage.index.corrections import apply_corrections
+from visage.index.groups import list_groups
 from visage.index.layouts import TRAIN_CSV, IndexParams, Problem
 from visage.runtime.problems import shorten
 
@@ -18,10 +19,14 @@ Size = tuple[int, int]  # width and height of the upright photo, in pixels
 
 @dataclass(frozen=True)
 class PhotoTable:
-    """The four things that `index` writes; `original` has the training photos' classes as they came, uncorrected."""
+    """What `index` writes; `original` has the training photos' classes as they came, uncorrected.
+
+    `groups` has for each training photo what else the layout says of its person, such as race.
+    """
 
     photos: pd.DataFrame
     original: pd.DataFrame
+    groups: pd.DataFrame
     rejected: pd.DataFrame
     counts: dict
 
@@ -75,7 +80,10 @@ def build_photo_table(
         raise ValueError(f"no photo to train on is left.\n{describe_problems(problems)}".strip())
     n_corrected = int((corrected != photos).any(axis=1).sum())
     counts = count_classes(table, tasks, len(rejected), n_corrected)
-    return PhotoTable(table, original_labels(table, photos, tasks), rejected.astype({"row": "Int64"}), counts)
+    original = original_labels(table, photos, tasks)
+    labels = corrected.set_index("photo").loc[original["photo"], list_fields(photos)]
+    groups = list_groups(labels, original["person"], tasks).reset_index()
+    return PhotoTable(table, original, groups, rejected.astype({"row": "Int64"}), counts)
 
 
 def original_labels(table: pd.DataFrame, photos: pd.DataFrame, tasks: Sequence[Task]) -> pd.DataFrame:

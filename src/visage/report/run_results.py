@@ -56,6 +56,8 @@ class RunResults:
     single_sheets: dict[str, bytes] = field(default_factory=dict)  # with single people
     crop_sheets: dict[str, bytes] = field(default_factory=dict)  # with single people
     transplant_sheets: dict[str, bytes] = field(default_factory=dict)
+    groups: pd.DataFrame | None = None  # photo, and what else the table says of its person, such as race
+    card: dict[str, Any] | None = None  # of the bundle
     submission: int | None = None  # answered photos
     key: dict[str, Any] | None = None
     params: str = ""  # the text of params.yaml
@@ -92,6 +94,8 @@ def read_run_results(paths: Mapping[str, Path]) -> RunResults:
         single_sheets=read("single_sheets", read_pngs, {}),
         crop_sheets=read("crop_sheets", read_pngs, {}),
         transplant_sheets=read("transplant_sheets", read_pngs, {}),
+        groups=read("groups", read_text_table),
+        card=read("card", read_json),
         submission=read("submission", lambda path: len(path.read_text(encoding="utf-8").splitlines()) - 1),
         key=read("key", read_json),
         params=read("params", lambda path: path.read_text(encoding="utf-8"), ""),

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from visage.formats.tasks import class_codes, joint_class_names
+from visage.report.card import describe_card, list_scores
 from visage.report.figures import Confusion, HeatTable, build_confusion, build_heat_table, draw_curves
+from visage.report.groups import FEWEST_PEOPLE, compare_groups
 from visage.report.parts import describe_parts
 from visage.report.run_results import RunResults
 
@@ -21,6 +23,10 @@ def collect_sections(run: RunResults) -> dict[str, Any]:
         "steps": count_steps(run),
         "scores": join_scores(run.scores),
         "key_scores": join_scores(run.key),
+        "card": describe_card(run.card) if run.card else [],
+        "card_scores": list_scores(run.card) if run.card else [],
+        "fewest_people": FEWEST_PEOPLE,
+        "groups": compare_groups(run.photos, run.answers, run.groups, run.tasks),
         "confusions": count_confusions(run),
         "parts": describe_parts(run.ablation),
         "charts": [draw_curves(rows, name) for name, rows in run.curves.items() if len(rows)],
