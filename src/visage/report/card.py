@@ -19,7 +19,7 @@ def describe_networks(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     check = card["check"]
     return [
         *((f"answers: {task['name']}", ", ".join(task["classes"])) for task in card["tasks"]),
-        ("faces", f"found by {card['detect']['detector']}, with a score of {card['detect']['threshold']} or more"),
+        ("faces", f"detector {card['detect']['detector']}, a score of {card['detect']['threshold']} or more"),
         ("networks", f"{len(card['networks'])} in {card['precision']}, {folds}; views of a face: {card['views']}"),
         *(("", f"{count} of {kind}") for kind, count in kinds.items()),
         (
@@ -39,7 +39,7 @@ def describe_blend(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         moved = [f"{name} {offset:+.1f}" for name, offset in zip(task["classes"], offsets, strict=True) if offset]
         temperature = f"; temperature {1 / total:.2f}" if total else ""
         rule = f"offsets {', '.join(moved)}" if moved else "the likeliest class"
-        rows.append((f"blend and rule: {task['name']}", f"{', '.join(shares)}{temperature}; {rule}"))
+        rows.append((f"blend: {task['name']}", f"{', '.join(shares)}{temperature}; {rule}"))
     return rows
 
 
