@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from visage.bundling.assembly import BundleParams, Evidence, Settings, make_bundle
+from visage.bundling.assembly import BundleParams, Evidence, Settings, make_bundle_or_reason
 from visage.ensemble.answers import read_fitted
 from visage.ensemble.decision_rule import EnsembleParams
 from visage.ensemble.member_predictions import RoundParams
@@ -30,7 +30,7 @@ def main(
     )
     evidence = Evidence(photos, tasks, folds, crops, mattes, (first, second), scores, key, raw)
     with replace_folder(bundle) as part:
-        print(make_bundle(part, models, read_fitted(fitted), settings, evidence))
+        print(make_bundle_or_reason(part, models, read_fitted(fitted), settings, evidence))
 
 
 if __name__ == "__main__":

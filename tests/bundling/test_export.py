@@ -6,12 +6,13 @@ import torch
 
 from tests.drawn_people import AGE, GENDER, MASK, recipe
 from tests.serving.tiny_bundle import sharpen
-from visage.bundling import build
+from visage.bundling import assembly, build
 from visage.bundling.build import Source, export_sources, list_sources, used_exponents
-from visage.bundling.export import export_error, export_network
+from visage.bundling.export import CannotBundle, export_error, export_network
 from visage.bundling.precision import convert
 from visage.networks.checkpoints import CheckpointCard, encode_checkpoint
 from visage.networks.network import Head, build_network
+from visage.serving.card import read_card
 
 JOINT = (Head("mask", MASK.classes), Head("gender", GENDER.classes))
 YEARS = (Head("age", AGE.classes, tuple(np.arange(10.0, 80.0)), AGE.bins),)
@@ -113,3 +114,15 @@ def test_a_joint_network_is_exported_once_and_members_without_a_weight_never(tmp
 def test_where_nothing_was_learnt_all_members_are_kept():
     fitted = {"mask": {"exponents": {"a": 0.0, "b": 0.0}}}
     assert used_exponents(fitted) == {"mask": {"a": 0.0, "b": 0.0}}
+
+
+def test_where_a_part_cannot_be_bundled_the_card_says_why_and_the_run_goes_on(tmp_path, monkeypatch):
+    def give_up_halfway(folder, *_):
+        (folder / "networks").mkdir()
+        raise CannotBundle("detect.detector is mtcnn.")
+
+    monkeypatch.setattr(assembly, "make_bundle", give_up_halfway)
+    assert "There is no bundle: detect.detector is mtcnn." in assembly.make_bundle_or_reason(tmp_path, *[None] * 4)
+    assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
+    with pytest.raises(ValueError, match="holds no networks: detect.detector is mtcnn"):
+        read_card(tmp_path)

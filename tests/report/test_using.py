@@ -55,7 +55,7 @@ def test_the_chapter_says_what_the_bundle_is_and_what_it_is_not_for(results):
 
 def test_without_a_bundle_the_chapter_still_says_what_it_is_not_for(results):
     text = chapter(dataclasses.replace(results, card=None))
-    assert "No bundle has been made yet" in text and "What it is not for" in text and "visage serve" not in text
+    assert "There is no bundle" in text and "What it is not for" in text and "visage serve" not in text
 
 
 def test_tasks_of_ones_own_are_not_told_of_gender_and_age(results):

@@ -1,6 +1,7 @@
 """The stage `bundle`: from the pipeline's files to a folder that needs none of them."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from visage.bundling.build import (
     write_networks,
 )
 from visage.bundling.cost import one_fold_cost, precision_cost
+from visage.bundling.export import CannotBundle
 from visage.bundling.provenance import describe_training, licence_notes, read_versions
 from visage.ensemble.decision_rule import EnsembleParams
 from visage.ensemble.member_predictions import Examples, RoundParams, build_examples, read_member_predictions
@@ -69,6 +71,22 @@ class Evidence:
 
     def read_images(self, source: Source, photos: Mapping[str, Any] | list[str]) -> ImageArray:
         return read_images(self.crops, self.mattes, source.card.recipe.preprocessing, photos=photos)
+
+
+def make_bundle_or_reason(
+    folder: Path, models: Path, fitted: Mapping[str, Any], settings: Settings, evidence: Evidence
+) -> str:
+    """As `make_bundle`; where a part of the run cannot be bundled, the folder holds a card that says why and no more.
+
+    The run's answers are whole without a bundle, so this is no error.
+    """
+    try:
+        return make_bundle(folder, models, fitted, settings, evidence)
+    except CannotBundle as error:
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        write_card(folder, {"format": FORMAT, "absent": str(error)})
+        return f"There is no bundle: {error}"
 
 
 def make_bundle(folder: Path, models: Path, fitted: Mapping[str, Any], settings: Settings, evidence: Evidence) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from visage.bundling.export import export_error, export_network
+from visage.bundling.export import CannotBundle, export_error, export_network
 from visage.bundling.precision import Precision, convert
 from visage.faces.crop_params import CropParams
 from visage.faces.detectors import DetectParams, find_weights
@@ -116,7 +116,7 @@ def write_networks(folder: Path, exports: Iterator[tuple[Source, bytes, float]])
 def write_detector(folder: Path, params: DetectParams) -> dict[str, Any]:
     """The detector's file, and its part of the card."""
     if params.detector == "mtcnn":
-        raise ValueError("detect.detector is mtcnn, which needs TensorFlow and cannot be bundled; choose another one.")
+        raise CannotBundle("detect.detector is mtcnn, which needs TensorFlow: choose another one for a bundle.")
     weights, file = find_weights(params), None
     if weights:
         file = "detector.onnx"
@@ -130,7 +130,7 @@ def write_matting(folder: Path, params: CutOutParams, sources: Sequence[Source])
         return None
     model = MattingModel(params.model)
     if model.network is None:
-        raise ValueError(f"cut_out.model is {params.model!r}, which cannot be bundled; bundled, u2net and u2netp can.")
+        raise CannotBundle(f"cut_out.model is {params.model!r}: of mattes, bundled, u2net and u2netp can be bundled.")
     shutil.copyfile(model.weights, folder / "matting.onnx")
     return {"file": "matting.onnx", "model": params.model}
 

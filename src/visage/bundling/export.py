@@ -20,6 +20,10 @@ from visage.serving.networks import VALUE
 OPSET = 18
 
 
+class CannotBundle(ValueError):
+    """The run is whole, but a part of it has no form that a bundle can hold."""
+
+
 class Linear2d(nn.Module):
     """A view of a picture as a matrix for its rows and one for its columns: cropping, mirroring and resizing are that.
 
@@ -146,7 +150,7 @@ def export_network(network: Network, card: CheckpointCard, tta: str) -> bytes:
             )
         except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(f"backbone {card.recipe.backbone} cannot be written as ONNX ({reason})") from None
+            raise CannotBundle(f"backbone {card.recipe.backbone} cannot be written as ONNX ({reason}).") from None
     return file.getvalue()
 
 

@@ -95,7 +95,7 @@ def read_run_results(paths: Mapping[str, Path]) -> RunResults:
         crop_sheets=read("crop_sheets", read_pngs, {}),
         transplant_sheets=read("transplant_sheets", read_pngs, {}),
         groups=read("groups", read_text_table),
-        card=read("card", read_json),
+        card=read("card", read_card),
         submission=read("submission", lambda path: len(path.read_text(encoding="utf-8").splitlines()) - 1),
         key=read("key", read_json),
         params=read("params", lambda path: path.read_text(encoding="utf-8"), ""),
@@ -112,6 +112,12 @@ def read_tables(folder: Path, reader: Callable[[Path], pd.DataFrame]) -> dict[st
 
 def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_card(path: Path) -> dict[str, Any] | None:
+    """A bundle's card; None where the run could not be bundled."""
+    card = read_json(path)
+    return None if "absent" in card else card
 
 
 def read_pngs(folder: Path) -> dict[str, bytes]:

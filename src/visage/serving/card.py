@@ -24,6 +24,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged ({error}); get the bundle anew.") from None
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise ValueError(f"{path} is not a card of format {FORMAT}, which this version of visage reads.")
+    if "absent" in card:
+        raise ValueError(f"{folder} holds no networks: {card['absent']}")
     if absent := [name for name in list_files(card) if not (Path(folder) / name).is_file()]:
         raise ValueError(f"{folder} lacks {', '.join(absent)}, which its card names; get the bundle anew.")
     return card
