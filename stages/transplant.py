@@ -25,11 +25,11 @@ from visage.transplants.refusals import count_refusals, describe_refusals
 
 
 def main(
-    photos: Path, tasks_file: Path, folds: Path, boxes: Path, crops: Path, mattes: Path,
+    photos: Path, original: Path, tasks_file: Path, folds: Path, boxes: Path, crops: Path, mattes: Path,
     out: Path, counts_file: Path, sheets: Path,
 ) -> None:  # fmt: skip
     params, tasks = load(TransplantParams, "transplant"), read_tasks(tasks_file)
-    faces = read_face_table(photos, folds, boxes, crops)
+    faces = read_face_table(photos, folds, boxes, crops, original)
     with Memo("transplant", code="visage.transplants.grafting") as memo:
         if params.method != "none":
             faces = measure_foreheads(faces, crops, mattes, memo)

@@ -22,6 +22,7 @@ from visage.transplants.pairing import (
     TransplantParams,
     compare_faces,
     pair_faces,
+    paired_labels,
 )
 from visage.transplants.picture_set import (
     describe_folds,
@@ -602,3 +603,9 @@ def test_the_contact_sheet_shows_donor_receiver_and_result(data: StageData) -> N
 def test_impossible_parameters_are_errors(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="should be"):
         PARAMS.replace(**wrong)
+
+
+def test_a_corrected_label_does_not_pair_the_faces_anew():
+    faces = pd.DataFrame({"gender": ["male", "female"], "original_gender": ["male", "male"]})
+    assert paired_labels(faces, "gender").tolist() == ["male", "male"]
+    assert paired_labels(faces[["gender"]], "gender").tolist() == ["male", "female"]

@@ -51,7 +51,7 @@ def compare_faces(
     tilt, turn, size = (values[:, None] for values in estimate_pose(donor_landmarks))
     receiver_tilt, receiver_turn, receiver_size = estimate_pose(receiver_landmarks)
     tone_difference = donors[TONE].to_numpy()[:, None] - receivers[TONE].to_numpy()
-    differs = {name: donors[name].to_numpy()[:, None] != receivers[name].to_numpy() for name in shared_tasks}
+    differs = {name: paired_labels(donors, name)[:, None] != paired_labels(receivers, name) for name in shared_tasks}
     return {f"another {name}": np.where(differs[name], np.inf, 0.0) for name in shared_tasks} | {
         "tilt": np.abs((tilt - receiver_tilt + 180) % 360 - 180) / params.max_tilt,
         "turn": np.abs(turn - receiver_turn) / params.max_turn,
@@ -67,6 +67,12 @@ def find_age_task(tasks: Sequence[Task]) -> Task:
     if not age_tasks:
         raise ValueError("no task has bins, so there is no oldest class to give faces; set transplant.method to none.")
     return age_tasks[-1]
+
+
+def paired_labels(faces: pd.DataFrame, task: str) -> np.ndarray:
+    """The classes by which faces are paired: as they came where that is known (`original_<task>`), so that a corrected
+    label does not pair everybody else anew."""
+    return faces.get(f"original_{task}", faces[task]).to_numpy()
 
 
 def shared_tasks(faces: pd.DataFrame, tasks: Sequence[Task], params: TransplantParams) -> list[str]:

@@ -31,9 +31,12 @@ def list_columns(tasks: Sequence[Task]) -> dict[str, type]:
     return {"matte": bytes, "fold": int} | dict.fromkeys(texts, str) | dict.fromkeys(numbers, float)
 
 
-def read_face_table(photos: Path, folds: Path, boxes: Path, crops: Path) -> pd.DataFrame:
+def read_face_table(photos: Path, folds: Path, boxes: Path, crops: Path, original: Path | None = None) -> pd.DataFrame:
     """The training photos by key: person, fold, classes and numbers, the region that was cut (photo pixels), landmarks
-    (crop pixels, and as `photo_...` photo pixels), and how much of the forehead shows: `in_photo`, `in_picture`."""
+    (crop pixels, and as `photo_...` photo pixels), and how much of the forehead shows: `in_photo`, `in_picture`.
+
+    `original` has the classes before any correction, which become `original_<task>`.
+    """
     table = read_train_photos(photos).rename(columns={"width": "photo_width", "height": "photo_height"})
     shards = read_shards(crops, ["photo", "width", "height", *CORNERS, *LANDMARKS])
     crop_table = pd.concat([shard.to_pandas() for shard in shards])
@@ -41,6 +44,9 @@ def read_face_table(photos: Path, folds: Path, boxes: Path, crops: Path) -> pd.D
     detected = detected.apply(pd.to_numeric).add_prefix("photo_")
     faces = table.merge(read_folds(folds), on="person").merge(crop_table, on="photo").set_index("photo").sort_index()
     faces = faces.join(detected)
+    if original:
+        classes = read_text_table(original, ["photo", "person"]).set_index("photo").drop(columns="person")
+        faces = faces.join(classes.add_prefix("original_"))
     return faces.join(forehead_shares(faces))
 
 
