@@ -61,8 +61,7 @@ class Learners:
     def predict_member(self, member: dict[str, Any], seed: int, pseudo: pd.DataFrame | None) -> TaskPredictions:
         """One member's predictions of every task, as the pipeline's `train` and `predict` would make them."""
         crops = self.data / member.get("crops", "crops")
-        values = {key: value for key, value in member.items() if key not in OF_BENCH} | {"seed": seed}
-        recipe = validate(TrainParams, values, "the recipe")
+        recipe = to_recipe(member).replace(seed=seed)
         images = self.read_images(crops, recipe.preprocessing)
         tables: dict[str, list[pd.DataFrame]] = {task.name: [] for task in self.tasks}
         for tasks in [self.tasks] if recipe.joint else [[task] for task in self.tasks]:
@@ -90,6 +89,10 @@ class Learners:
                         [file], task.name, images, self.photos, self.folds, memo, tta=self.tta, device=device
                     )
                     yield from ((task, rows) for rows in tables)
+
+
+def to_recipe(member: dict[str, Any]) -> TrainParams:
+    return validate(TrainParams, {key: member[key] for key in member if key not in OF_BENCH}, "the recipe")
 
 
 def recall_member(learners: Learners, member: dict[str, Any], seed: int, folder: Path) -> tuple[TaskPredictions, float]:

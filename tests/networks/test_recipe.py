@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.bench.learner_ablation import read_members, to_recipe
+from tests.conftest import PROJECT
 from tests.drawn_people import PLAIN, recipe
 from visage.networks.recipe import (
     describe_recipe,
@@ -43,6 +45,11 @@ def test_every_member_of_the_project_is_legal_and_may_begin_as_another_does() ->
     members = yaml.safe_load(path.read_text())["members"]
     recipes = {member: load_recipe(task, member, path) for member in members for task in ("mask", "age")}
     assert recipes["gentle"].replace(backbone_lr_scale=recipes["photos"].backbone_lr_scale) == recipes["photos"]
+
+
+def test_every_recipe_of_the_learners_bench_is_legal() -> None:
+    for members in read_members(PROJECT / "tests/bench/faces300.yaml", None).values():
+        assert all(to_recipe(member).epochs for member in members)
 
 
 def test_a_misspelt_key_of_a_task_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
