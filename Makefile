@@ -12,8 +12,8 @@ export PYTHONHASHSEED := 0
 repro: $(READY)        ## photos in, submission.csv out
 	dvc repro
 
-test: $(READY)         ## every test that this machine can run
-	python -m pytest
+test: $(READY)         ## every test that this machine can run, two files at a time
+	python -m pytest -n 2 --dist loadfile
 
 fast: $(READY)         ## the tests that take seconds, without whole pipelines and browsers
 	python -m pytest -m "not slow"
