@@ -6,7 +6,7 @@ import pytest
 from tests.report.example_run import example_ablation
 from visage.formats.tables import read_text_table
 from visage.report.page import render_page
-from visage.report.parts import describe_parts, judge_interval, signed
+from visage.report.parts import describe_parts, format_signed, judge_interval
 from visage.report.run_results import RunResults
 
 
@@ -22,7 +22,7 @@ def table(tmp_path) -> pd.DataFrame:
     [(0.012, "+.012"), (-0.004, "\N{MINUS SIGN}.004"), (0.0004, "+.000"), (0.0, ".000"), (-1.0, "\N{MINUS SIGN}1.000")],
 )
 def test_a_gain_is_written_with_its_sign(value, text):
-    assert signed(value) == text
+    assert format_signed(value) == text
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def describe_gain(row: pd.Series, scale: tuple[float, float]) -> Gain:
         return (value - scale[0]) / (scale[1] - scale[0])
 
     low, difference, high = row["low"], row["difference"], row["high"]
-    text = f"{signed(difference)} [{signed(low)}, {signed(high)}]"
+    text = f"{format_signed(difference)} [{format_signed(low)}, {format_signed(high)}]"
     places = map(place, (0.0, low, high, difference))
     return Gain(row["task"], row["f1_without"], row["f1_with"], text, judge_interval(low, high), *places)
 
@@ -76,7 +76,7 @@ def judge_interval(low: float, high: float) -> str:
     return "better" if low > 0 else "worse" if high < 0 else "none"
 
 
-def signed(value: float) -> str:
+def format_signed(value: float) -> str:
     """+.012, -.004, .000: three digits, a true minus sign, no nought before the point.
 
     Only what is exactly nought has no sign, so that -.000 is on its side of nought.

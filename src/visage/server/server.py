@@ -87,7 +87,7 @@ def check_token(host: str, token: str | None) -> None:
         raise ValueError(f"{TOKEN} is not fit for a token; it has {MIN_TOKEN} or more ASCII characters, no spaces.")
 
 
-def listen(host: str, port: int) -> socket.socket:
+def open_socket(host: str, port: int) -> socket.socket:
     """A socket that takes connections; port 0 takes any free one."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -102,7 +102,7 @@ def build_server(
 ) -> tuple[uvicorn.Server, socket.socket]:
     """A server and the socket that it listens on: `server.run(sockets=[socket])`."""
     check_token(host, token)
-    listener = listen(host, port)
+    listener = open_socket(host, port)
     app = build_app(bundle, hosts=allowed_hosts(host, listener.getsockname()[1]), token=token, limits=limits)
     config = uvicorn.Config(
         app,

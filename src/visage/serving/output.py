@@ -45,17 +45,18 @@ def json_line(result: PhotoResult) -> str:
 def face_values(face: Face) -> dict[str, Any]:
     """A face as plain values: pixels to a hundredth, probabilities to six digits."""
     values = {
-        "box": [known(value, 2) for value in face.box],
-        "landmarks": [[known(x, 2), known(y, 2)] for x, y in face.landmarks],
-        "score": known(face.score, 4),
+        "box": [round_known(value, 2) for value in face.box],
+        "landmarks": [[round_known(x, 2), round_known(y, 2)] for x, y in face.landmarks],
+        "score": round_known(face.score, 4),
         "by": face.by,
         "answers": face.answers,
-        "probabilities": {task: [known(p, 6) for p in own] for task, own in face.probabilities.items()},
+        "probabilities": {task: [round_known(p, 6) for p in own] for task, own in face.probabilities.items()},
     }
-    return values if face.years is None else values | {"years": known(face.years, 1)}
+    return values if face.years is None else values | {"years": round_known(face.years, 1)}
 
 
-def known(value: float, digits: int) -> float | None:
+def round_known(value: float, digits: int) -> float | None:
+    """The rounded number; None, JSON's null, where it is not known (NaN)."""
     return None if math.isnan(value) else round(float(value), digits)
 
 

@@ -76,7 +76,7 @@ class Visit:
             task: self.classes[task][judgement.best] for task, judgement in self.judgements.items() if judgement.count
         }
 
-    def sight(self, number: int) -> Sight:
+    def describe(self, number: int) -> Sight:
         return Sight(number, self.box, self.answers, float(np.mean(self.years)) if self.years else None)
 
 
@@ -123,7 +123,7 @@ class Watcher:
         for track in tracks:
             events += self.announce(track)
         self.visits = {track: visit for track, visit in self.visits.items() if track in self.tracker.tracks}
-        return [self.visits[track].sight(track.number) for track in tracks], events
+        return [self.visits[track].describe(track.number) for track in tracks], events
 
     def end(self) -> list[Event]:
         """Those who were there to the last, and those who left so late that they might have come back."""
@@ -160,7 +160,7 @@ class Watcher:
         return [*appears, self.event(track, track.last, how, visit=visit)]
 
     def event(self, track: Track, time: float, kind: str, task: str = "", visit: Visit | None = None) -> Event:
-        sight = (visit or self.visits[track]).sight(track.number)
+        sight = (visit or self.visits[track]).describe(track.number)
         return Event(time, track.number, kind, task, sight.answers, sight.years, tuple(sight.box.tolist()))
 
 
